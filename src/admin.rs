@@ -20,6 +20,7 @@ use keyward_core::{
     secret::Secret,
     sign_in_token::{Shown, SignInToken},
     time::{Span, Timestamp},
+    unavailable::Unavailable,
 };
 use keyward_gate::{
     Gate,
@@ -183,6 +184,10 @@ impl AdminPort for Front<'_> {
         let env = self.gate.platform.env;
         let ask = async |within| stores::ask_registry(env, call, within).await;
         self.gate.ask_registry(is_proof, self.caller, ask).await
+    }
+
+    async fn settle(&self, token: &str, used: u32) -> Option<std::result::Result<bool, Unavailable>> {
+        self.gate.settle(token, used, self.caller).await
     }
 
     fn answer(&self, question: &Question) -> Value {

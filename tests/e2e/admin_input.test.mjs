@@ -272,6 +272,7 @@ describe("a path, a method, a header", () => {
       "/invitations/accept": "POST",
       "/invitations/inv_x": "DELETE",
       "/recover": "POST",
+      "/settlements": "POST",
       "/tenants/x/owners": "POST",
       "/tenants/x/sessions": "DELETE",
       "/tenants": "GET, POST, HEAD",

@@ -39,6 +39,16 @@ const chat = (key, isolate = 0) => gate.isolates[isolate].send({ target: "/api/c
 const uses = (tokens) => {
   gate.origin.answer = { status: 200, headers: { "x-tokens-used": String(tokens) }, body: "said" };
 };
+/** What the origin says by a call, with the token that it got. */
+const settle = async (token, used, headers = {}) => {
+  const answer = await fetch(new URL("/api/admin/settlements", gate.isolates[1].url), {
+    method: "POST",
+    headers: { "Content-Type": "application/json", ...headers },
+    body: JSON.stringify({ token, used }),
+  });
+  const { settled, code, detail } = /** @type {Record<string, unknown>} */ (await answer.json());
+  return { status: answer.status, settled, code, detail, cors: answer.headers.get("access-control-allow-origin") };
+};
 /** Waits until exactly so much is left, as plain requests are told, each of which that passes takes one itself. */
 const isLeft = (key, expected) => {
   let passed = 0;
@@ -93,6 +103,86 @@ it("concurrent streams: as many begin as their reserves fit, and the rest fits o
   assert.equal(responses.length, 3);
   assert.ok(spent <= 5_000);
   for (const response of responses) response.destroy();
+});
+
+it("concurrent streams settled by a call while they go on: what they did not use is free at once, and never twice", async () => {
+  const key = await newKey(5_000);
+  let spent = 0;
+  const begun = [];
+  gate.origin.answer = (request, response) => {
+    if (request.url === "/api/plain") return void response.end();
+    spent += RESERVED;
+    begun.push({ token: request.headers["keyward-settle"], response });
+    response.writeHead(200, { "content-type": "text/event-stream" });
+    response.write("data: 1\n\n");
+  };
+  const ask = (count) =>
+    Promise.all(
+      Array.from({ length: count }, (_, i) =>
+        open(gate.isolates[i % 2].url, { target: "/api/stream", headers: bearer(key) }),
+      ),
+    );
+  const streams = (await ask(12)).filter((answer) => answer.status === 200);
+  assert.deepEqual([streams.length, begun.length, spent], [5, 5, 5_000]);
+  const first = begun.splice(0);
+  // Each has used 200 when it says so: of 5,000, 4,000 are left.
+  for (const { token } of first) {
+    spent -= RESERVED - 200;
+    assert.deepEqual(await settle(token, 200).then((said) => [said.status, said.settled]), [200, true]);
+    assert.deepEqual(await settle(token, 0).then((said) => [said.status, said.code]), [409, "BUDGET_CLOSED"]);
+  }
+  await isLeft(key, 4_000);
+  await ask(8);
+  // Asking what is left took a few.
+  assert.equal(begun.length, 3);
+  assert.ok(spent <= 5_000);
+  for (const { response } of first) response.end("data: 2\n\n");
+  for (const stream of streams) {
+    await stream.read();
+    assert.equal(stream.body.toString(), "data: 1\n\ndata: 2\n\n");
+  }
+  for (const { response } of begun) response.destroy();
+});
+
+it("a client can neither send a settlement's token nor see it, and only a route that is settled by a call has one", async () => {
+  const key = await newKey(10_000);
+  const headers = { ...bearer(key), "Keyward-Settle": "kwb_x", Keyward_Settle: "kwb_y" };
+  gate.origin.answer = (request, response) => {
+    response.writeHead(200, { "keyward-settle": request.headers["keyward-settle"] ?? "none" });
+    response.end("said");
+  };
+  const answer = await gate.send({ target: "/api/stream", headers });
+  assert.equal(answer.header("keyward-settle"), undefined);
+  assert.match(gate.origin.last.headers["keyward-settle"].join(), /^kwb_[\w-]+\.[\w-]{43}$/);
+  assert.equal(gate.origin.last.headers.keyward_settle, undefined);
+  for (const target of ["/api/plain", "/api/chat"]) {
+    await gate.send({ target, headers });
+    assert.equal(gate.origin.last.headers["keyward-settle"], undefined);
+  }
+});
+
+it("a wrong token settles nothing and is refused in one way, as is a web page, and what came too late counts in full", async () => {
+  const key = await newKey(10_000);
+  gate.origin.answer = { status: 200, headers: {}, body: "" };
+  await gate.send({ target: "/api/stream", headers: bearer(key) });
+  const [token] = gate.origin.last.headers["keyward-settle"];
+  const [said, mac] = token.split(".");
+  const refusals = [];
+  for (const wrong of ["", "x", said, `${token}A`, `${said}A.${mac}`, `${said}.${mac.slice(1)}A`, "kwb_".repeat(500)]) {
+    refusals.push(JSON.stringify(await settle(wrong, 0)));
+  }
+  assert.equal(new Set(refusals).size, 1);
+  assert.match(refusals[0], /401.*INVALID_CREDENTIALS/);
+  assert.equal((await settle("x".repeat(5_000), 0)).status, 413);
+  const page = await settle(token, 0, { Origin: "https://evil.example" });
+  assert.deepEqual([page.status, page.code, page.cors], [403, "CROSS_SITE", null]);
+  await gate.advance(2 * 60_000);
+  const late = await settle(token, 0);
+  assert.deepEqual([late.status, late.code], [409, "BUDGET_CLOSED"]);
+  await gate.advance(10_000);
+  await isLeft(key, 9_000);
+  const anybody = gate.admin();
+  await anybody.invalid(["used"], "POST", "/settlements", { token, used: -1 });
 });
 
 it("what says nothing of its use counts as used, and so does nonsense", async () => {

@@ -14,6 +14,7 @@ use keyward_core::{
     time::{MILLISECOND, Span, Timestamp},
 };
 use keyward_gate::{
+    Open,
     denial::Denial,
     gate::{RequestContext, decide},
 };
@@ -501,6 +502,13 @@ fn the_counts_with_those_who_told_them_and_what_a_newer_build_added() {
             .unwrap(),
         r#"{"minute":[],"day":[],"leases":{"open":[],"lastId":0},"usage":{"lastUsedAt":null,"hours":{},"lastReport":null},"latest":0,"tellers":[[11,6,1900000000000,1900000000001]],"later":{"a":[1]}}"#,
     );
+}
+
+#[test]
+fn what_an_origin_settles_a_budget_with() {
+    let open = Open::read("- 7 sha256:00 0 8 pool:tenant-1 1").unwrap();
+    let token = "kwb_MTkwMDAwMDAwMDAwMCA3IHNoYTI1NjowMCAwIDggcG9vbDp0ZW5hbnQtMSAx.xvj-3PNfdgZ-1uVA3Cu1i6IX0WDp4Hj6AHM515SZeMU";
+    assert_eq!(open.token(NOON, &Secrets::new(SECRET, None)), token);
 }
 
 #[test]

@@ -1088,6 +1088,17 @@ export interface Calls {
     body: null;
     answer: null;
   };
+  /** says what a request has used of its budget; `token` is the `Keyward-Settle` that came with it, `used` a whole number up to 4,294,967,295. The gate answers, not the registry: it counts in no `[admin.rate]` */
+  "POST /settlements": {
+    query: undefined;
+    body: {
+      token: string;
+      used: number;
+    };
+    answer: {
+      settled: boolean;
+    };
+  };
   /** says whether the first owner is still to be made */
   "GET /setup": {
     query: undefined;

@@ -4,7 +4,6 @@
 //! costs nothing, and only a hash that is stored ([`crate::key`] with [`Link::token`]). The session is
 //! sealed into its cookie under the deployment's secret: it needs no store, and ends by itself.
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use keyward_json::{by_tag, from_value};
 use keyward_policy::Link;
 use percent_encoding::percent_decode_str;
@@ -20,7 +19,6 @@ use crate::{
     strict,
     time::Timestamp,
 };
-use subtle::ConstantTimeEq;
 
 /// Keeps this use of the deployment's secret apart from others.
 const PURPOSE: &str = "keyward link session 1";
@@ -46,18 +44,14 @@ pub struct Session {
 impl Session {
     /// The cookie's value: what it says, and a MAC of that.
     pub fn seal(&self, secrets: &Secrets) -> Secret {
-        let said = URL_SAFE_NO_PAD.encode(serde_json::to_string(self).unwrap_or_default());
-        let mac = URL_SAFE_NO_PAD.encode(secrets.mac(PURPOSE, &[said.as_bytes()]));
-        Secret::new(format!("{}{said}.{mac}", Link::SESSION_PREFIX))
+        let said = serde_json::to_string(self).unwrap_or_default();
+        Secret::new(secrets.seal(PURPOSE, Link::SESSION_PREFIX, &said))
     }
 
     /// What a cookie's value says, if it was sealed here and still holds.
     pub fn open(value: &Secret, realm: &str, secrets: &Secrets, now: Timestamp) -> Option<Self> {
-        let (said, mac) = value.expose().strip_prefix(Link::SESSION_PREFIX)?.split_once('.')?;
-        let mac = URL_SAFE_NO_PAD.decode(mac).ok()?;
-        let sealed = secrets.macs(PURPOSE, &[said.as_bytes()]).any(|own| bool::from(own.ct_eq(&mac)));
-        let said = URL_SAFE_NO_PAD.decode(said).ok().filter(|_| sealed)?;
-        let session: Self = keyward_json::from_str(str::from_utf8(&said).ok()?).ok()?;
+        let said = secrets.unseal(PURPOSE, Link::SESSION_PREFIX, value.expose())?;
+        let session: Self = keyward_json::from_str(&said).ok()?;
         (session.realm == realm && now < session.expires_at).then_some(session)
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use base64::{
     Engine,
     alphabet::STANDARD,
-    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig, general_purpose::URL_SAFE_NO_PAD},
 };
 use hmac::{Hmac, KeyInit, Mac};
 use keyward_policy::SecretForm;
@@ -116,6 +116,21 @@ impl Secrets {
         parts: &'a [&'a [u8]],
     ) -> impl Iterator<Item = [u8; 32]> + 'a {
         std::iter::once(&self.current).chain(&self.previous).map(move |key| key.mac(purpose, parts))
+    }
+
+    /// Text that whoever holds it can read but not change: behind a prefix, with a MAC.
+    pub fn seal(&self, purpose: &str, prefix: &str, text: &str) -> String {
+        let said = URL_SAFE_NO_PAD.encode(text);
+        let mac = URL_SAFE_NO_PAD.encode(self.mac(purpose, &[said.as_bytes()]));
+        format!("{prefix}{said}.{mac}")
+    }
+
+    /// What [`Self::seal`] sealed here; `None` if it did not.
+    pub fn unseal(&self, purpose: &str, prefix: &str, sealed: &str) -> Option<String> {
+        let (said, mac) = sealed.strip_prefix(prefix)?.split_once('.')?;
+        let mac = URL_SAFE_NO_PAD.decode(mac).ok()?;
+        let is_ours = self.macs(purpose, &[said.as_bytes()]).any(|own| bool::from(own.ct_eq(&mac)));
+        String::from_utf8(URL_SAFE_NO_PAD.decode(said).ok().filter(|_| is_ours)?).ok()
     }
 }
 

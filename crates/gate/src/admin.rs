@@ -24,7 +24,7 @@ use keyward_core::{
     secret::{Secret, Secrets},
     sign_in_token::{Grant, Shown, SignInToken},
     time::Span,
-    unavailable::CallFailed,
+    unavailable::{CallFailed, Unavailable},
 };
 use keyward_limits::used_from::UsedFrom;
 
@@ -162,6 +162,16 @@ impl<P: Platform> Gate<'_, P> {
             Err(error) => error.to_string(),
         };
         Err(Denial::IssuerUnavailable { reason, retry_after: Span::ZERO })
+    }
+
+    /// Takes in what an origin says by a call: see [`Pipeline::settle_by_call`].
+    pub async fn settle(
+        &self,
+        token: &str,
+        used: u32,
+        caller: AdminCaller<'_>,
+    ) -> Option<Result<bool, Unavailable>> {
+        self.pipeline(Span::ZERO, Some(caller.request_id)).settle_by_call(token, used).await
     }
 
     /// How much longer a subject is in the penalty box, if it is.

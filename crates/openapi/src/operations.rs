@@ -320,6 +320,8 @@ pub fn of(method: &str, path: &str) -> Option<Operation> {
                 .takes(vec![("token", text()), ("email", email())], vec![("password", password())]);
             Operation { also: Some(200), ..recovered }
         }
+        ("POST", "/settlements") => Operation::answers(200, vec![("settled", flag())])
+            .takes(vec![("token", text()), ("used", whole(0, u32::MAX.into()))], Vec::new()),
         ("POST", "/tenants/{}/owners") => {
             Operation::answers(201, invited()).takes(vec![("email", email())], Vec::new())
         }

@@ -56,6 +56,8 @@ pub enum Code {
     UnsupportedMediaType,
     /// The `Idempotency-Key` was used for another request.
     IdempotencyMismatch,
+    /// What a request has used was settled before, or can no longer be.
+    BudgetClosed,
     /// The tenant has as much as it may have.
     QuotaExceeded,
     /// The database has as much as it may hold.
@@ -74,7 +76,7 @@ pub enum Code {
 
 impl Code {
     /// Every code.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::ValidationFailed,
         Self::MalformedJson,
         Self::InvalidRequest,
@@ -93,6 +95,7 @@ impl Code {
         Self::BodyTooLarge,
         Self::UnsupportedMediaType,
         Self::IdempotencyMismatch,
+        Self::BudgetClosed,
         Self::QuotaExceeded,
         Self::StorageFull,
         Self::RateLimited,
@@ -123,6 +126,7 @@ impl Code {
             Self::BodyTooLarge => (413, "BODY_TOO_LARGE"),
             Self::UnsupportedMediaType => (415, "UNSUPPORTED_MEDIA_TYPE"),
             Self::IdempotencyMismatch => (422, "IDEMPOTENCY_MISMATCH"),
+            Self::BudgetClosed => (409, "BUDGET_CLOSED"),
             Self::QuotaExceeded => (409, "QUOTA_EXCEEDED"),
             Self::StorageFull => (507, "STORAGE_FULL"),
             Self::RateLimited => (429, "RATE_LIMITED"),

@@ -7,6 +7,7 @@ use crate::{
     cost::Cost::{self, ChangesAll, Counts, CountsKeys, Derives, Exports, MaySearch, One, Verifies},
     effect::Effect::{self, Admits, Ends, Grows, Helps, Makes, Reads},
     error::{ApiError, Code},
+    front,
     handler::{HandlerError, HandlerResult},
     keys, links,
     members::{self, invitations},
@@ -63,6 +64,8 @@ pub enum Open {
     Accept,
     /// Its body holds the recovery token.
     Recover,
+    /// Its body holds the token that an origin has. The gate answers by itself.
+    Settle,
 }
 
 const fn route(
@@ -80,6 +83,7 @@ pub const ROUTES: &[AdminRoute] = &[
     route("GET", "/setup", Reads, One, Handler::Open(Open::Options, setup::show)),
     route("POST", "/setup", Admits, One, Handler::Open(Open::SetUp, setup::set_up)),
     route("POST", "/recover", Admits, One, Handler::Open(Open::Recover, recovery::recover)),
+    route("POST", "/settlements", Reads, One, Handler::Open(Open::Settle, answered_by_gate)),
     route("POST", "/session", Admits, One, Handler::Open(Open::SignIn, sessions::token_sign_in::sign_in)),
     route("GET", "/session", Reads, One, Handler::Member(sessions::sign_in::show)),
     route("DELETE", "/session", Ends, One, Handler::EvenInactive(sessions::sign_in::sign_out)),
@@ -170,6 +174,12 @@ pub const ROUTES: &[AdminRoute] = &[
         Handler::With(Right::Tenants, tenants::handlers::end_sessions),
     ),
 ];
+
+/// `POST /settlements`, which never comes here.
+fn answered_by_gate(context: &mut RequestContext<'_>) -> HandlerResult {
+    front::settlement(&context.call.body)?;
+    Err(ApiError::not_found("call of the registry").into())
+}
 
 /// The route of a call, and the parameter in its path, if it has one.
 #[derive(Clone, Copy)]

@@ -15,6 +15,7 @@ use keyward_core::{
     secret::{Secret, Secrets},
     sign_in_token::{Shown, SignInToken},
     time::{Span, Timestamp},
+    unavailable::Unavailable,
 };
 use keyward_gate::{admin, denial::Denial, refusal::Answer};
 use keyward_policy::{CodeFlow, SignIn};
@@ -166,6 +167,16 @@ impl AdminPort for FakeGate {
         self.status.map(|status| AdminReply { status, headers: Vec::new(), body: call.body.clone() })
     }
 
+    async fn settle(&self, token: &str, used: u32) -> Option<Result<bool, Unavailable>> {
+        self.note(format!("settle {used}"));
+        match token {
+            "open" => Some(Ok(true)),
+            "closed" => Some(Ok(false)),
+            "unreached" => Some(Err(Unavailable)),
+            _ => None,
+        }
+    }
+
     fn answer(&self, question: &Question) -> Value {
         self.note(format!("gate for {}", question.tenant.id));
         Value::Null
@@ -258,6 +269,52 @@ fn a_key_is_verified_first_then_its_body_is_read_in_its_own_room_then_the_regist
     let gate = FakeGate { key_is_in_order: false, ..FakeGate::new() };
     let (status, code, asked) = gate.send("POST", "/api-keys", bearer("kw_live_x"));
     assert_eq!((status, code.as_str(), asked), (401, "REVOKED_API_KEY", vec!["verify".to_owned()]));
+}
+
+#[test]
+fn what_an_origin_settles_neither_asks_the_registry_nor_counts_and_needs_no_credential() {
+    const BODY: &str = "body of a stranger";
+    const SETTLE: &str = "settle 7";
+    let send = |body, head| {
+        let gate = FakeGate { body: Ok(body), ..FakeGate::new() };
+        gate.held_back.replace(vec!["admin ", "malformed ", "open "]);
+        gate.send("POST", "/settlements", head)
+    };
+    for (body, expected, asked) in [
+        (r#"{"token": "open", "used": 7}"#, (200, ""), &[BODY, SETTLE][..]),
+        (r#"{"token": "closed", "used": 7}"#, (409, "BUDGET_CLOSED"), &[BODY, SETTLE]),
+        (r#"{"token": "unreached", "used": 7}"#, (503, "STORE_UNAVAILABLE"), &[BODY, SETTLE]),
+        (r#"{"token": "wrong", "used": 7}"#, (401, "INVALID_CREDENTIALS"), &[BODY, SETTLE]),
+        (r#"{"token": "open", "used": 4294967295}"#, (200, ""), &[BODY, "settle 4294967295"]),
+        (r#"{"token": "open", "used": 4294967296}"#, (400, "VALIDATION_FAILED"), &[BODY]),
+        (r#"{"token": "open", "used": -1}"#, (400, "VALIDATION_FAILED"), &[BODY]),
+        (r#"{"token": "open", "used": 1.5}"#, (400, "VALIDATION_FAILED"), &[BODY]),
+        (r#"{"token": "open", "used": "7"}"#, (400, "VALIDATION_FAILED"), &[BODY]),
+        (r#"{"token": "open", "used": 7, "usd": 7}"#, (400, "VALIDATION_FAILED"), &[BODY]),
+        (r#"{"token": "open", "used": 1, "used": 7}"#, (400, "VALIDATION_FAILED"), &[BODY]),
+        (r#"{"token": "open"}"#, (400, "VALIDATION_FAILED"), &[BODY]),
+        (r#"{"token": 7, "used": 7}"#, (400, "VALIDATION_FAILED"), &[BODY]),
+        ("", (400, "VALIDATION_FAILED"), &[BODY]),
+        ("7", (400, "VALIDATION_FAILED"), &[BODY]),
+        ("{", (400, "MALFORMED_JSON"), &[BODY]),
+    ] {
+        let (status, code, was_asked) = send(body, json());
+        assert_eq!((status, code.as_str()), expected, "{body}");
+        assert_eq!(was_asked, asked, "{body}");
+    }
+    const WHOLE: &str = r#"{"token": "open", "used": 7}"#;
+    let foreign = Some("https://evil.example".to_owned());
+    for (head, expected) in [
+        (Head { origin: foreign, ..json() }, (403, "CROSS_SITE")),
+        (Head { fetch_site: Some("same-site".into()), ..json() }, (403, "CROSS_SITE")),
+        (Head { content_length: Some("4097".into()), ..json() }, (413, "BODY_TOO_LARGE")),
+        (Head { content_type: Some("text/plain".into()), ..json() }, (415, "UNSUPPORTED_MEDIA_TYPE")),
+        // What else is shown is not looked at.
+        (bearer("kw_live_x"), (200, "")),
+    ] {
+        let (status, code, _) = send(WHOLE, head);
+        assert_eq!((status, code.as_str()), expected);
+    }
 }
 
 #[test]

@@ -29,7 +29,7 @@ use crate::{
     forwarding::{self, profile::Profile},
     jwt::Issuers,
     memory::Memory,
-    pipeline::{Accepted, BackgroundTask, Open, Pipeline, Refused},
+    pipeline::{Accepted, BackgroundTask, Open, Pipeline, Refused, budget_of},
     platform::Platform,
     refusal::{self, Answer, mcp},
     request::{self, Client, RequestParts},
@@ -173,7 +173,13 @@ impl<P: Platform> Gate<'_, P> {
         let secrets = self.secrets.as_deref().ok();
         let header = |name: &str| request.header(name);
         let credentials = forwarding::credentials(policy.realms, realm, &permit, secrets, header);
-        let added = forwarding::added(realm, &permit, target, client.info(request.method()), &request_id);
+        let mut added = forwarding::added(realm, &permit, target, client.info(request.method()), &request_id);
+        let open = open.or_else(|| Open::without_budget(&route.requires));
+        let budget = budget_of(&route.requires).filter(|budget| budget.call);
+        if let (Some(budget), Some(open), Some(secrets)) = (budget, &open, secrets) {
+            let end = self.platform.now() + budget.within;
+            added.push(("Keyward-Settle", open.token(end, secrets)));
+        }
         let copy = request_body::copied_bytes(request).map(|bytes| CopyRoom {
             network: network::of(client.address.as_deref().unwrap_or_default()),
             bytes,
@@ -189,7 +195,7 @@ impl<P: Platform> Gate<'_, P> {
             added,
             answer: forwarding::answer(realm, client.origin.as_deref(), &windows, &request_id),
             copy,
-            open: open.or_else(|| Open::without_budget(&route.requires)),
+            open: open.filter(Open::is_followed),
         };
         self.verdict(request_id, Outcome::Forward(forward), [background, pool])
     }

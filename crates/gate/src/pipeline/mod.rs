@@ -30,4 +30,5 @@ pub(crate) use self::{
     check::{UNKNOWN, recognise},
     context::unavailable,
     failures::Failures,
+    open::budget_of,
 };

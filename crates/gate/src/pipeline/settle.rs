@@ -42,9 +42,10 @@ impl<P: Platform> Pipeline<'_, P> {
         charge: &Charge,
         requirement: &KeyRequirement,
     ) -> Option<Open> {
-        let header = requirement.budget.map(|budget| budget.header.to_owned());
+        let budget = requirement.budget;
+        let header = budget.and_then(|budget| budget.header).map(str::to_owned);
         let place = |hash: &str, counted_by, in_flight| match counted_by {
-            CountedBy::Coordinator { call, .. } if header.is_some() || in_flight => {
+            CountedBy::Coordinator { call, .. } if budget.is_some() || in_flight => {
                 Some(Place { call, hash: hash.to_owned(), in_flight })
             }
             _ => None,
@@ -79,6 +80,20 @@ impl<P: Platform> Pipeline<'_, P> {
             }
         };
         join(settle, follow).await;
+    }
+
+    /// Takes in what an origin says by a call, with the token that came with a request. Whether that was open somewhere: one of a
+    /// caller without limits always is, until its end. `None` for what is no token; no object is asked about that.
+    pub async fn settle_by_call(&self, token: &str, used: u32) -> Option<Result<bool, Unavailable>> {
+        let (end, places) = Open::of_token(token, self.secrets.as_deref().ok()?)?;
+        if end <= self.platform.now() {
+            return Some(Ok(false));
+        }
+        let settle = async |place: &Place| {
+            self.say(&place.hash, &CoordinatorCall::Settle { call: place.call, used }).await
+        };
+        let said = join_all(places.iter().map(settle)).await;
+        Some(said.into_iter().try_fold(places.is_empty(), |found, said| Ok(said? || found)))
     }
 
     /// Says that a request goes on until it has ended, and then that.

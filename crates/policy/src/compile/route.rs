@@ -151,11 +151,20 @@ fn cost(item: &Item<'_>, units: Option<u32>, requires: &mut Requirement, path: &
 fn budget(item: &Item<'_>, requires: &mut Requirement, path: &str, limits: Option<Limits>) {
     let Some(table) = item.table("{ reserve = 4000, header = \"X-Tokens-Used\" }") else { return };
     let reserve = table.need("reserve", "reserve = 4000").and_then(|item| item.number("units"));
-    let header = table.need("header", "header = \"X-Tokens-Used\"").and_then(|item| answer_header(&item));
+    let header_item = table.get("header");
+    let call_item = table.get("call");
+    let call = call_item.as_ref().is_some_and(|item| item.flag().unwrap_or(true));
+    if header_item.is_none() && !call {
+        item.refuse(
+            format!("{} of route {path:?} is never settled", item.name),
+            "add header = \"X-Tokens-Used\", or call = true",
+        );
+    }
+    let header = header_item.and_then(|item| answer_header(&item));
     let within = table.get("within").and_then(|item| item.span()).unwrap_or(WITHIN);
     cost(item, reserve, requires, path, limits);
     if let Requirement::Key(key) = requires {
-        key.budget = header.map(|header| Budget { header, within });
+        key.budget = Some(Budget { header, call, within });
     }
 }
 

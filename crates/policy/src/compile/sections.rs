@@ -305,7 +305,8 @@ static BUDGET: Section = Section {
     name: "[[realm.route]] budget",
     fields: &[
         required("reserve", Number(1, route::MAX_RESERVE)),
-        required("header", Text),
+        field("header", Text),
+        field("call", Flag),
         field("within", Duration(Span::from_secs(1), route::MAX_WITHIN)),
     ],
 };

@@ -82,7 +82,11 @@ pub struct KeyRequirement {
 /// How it is said what a request has used of its cost. What is not said counts as used.
 pub struct Budget {
     /// By this header of the origin's answer, in lower case.
-    pub header: &'static str,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub header: Option<&'static str>,
+    /// By a call of the origin's, with a token that comes with the request.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub call: bool,
     /// Within this time.
     #[serde(rename = "within_s", with = "seconds")]
     pub within: Span,

@@ -4,9 +4,10 @@
 use keyward_core::{
     question::Question,
     record::Record,
-    secret::{Secret, Secrets},
+    secret::{NoSecret, Secret, Secrets},
     sign_in_token::{Shown, SignInToken},
     time::{Span, Timestamp},
+    unavailable::Unavailable,
 };
 use keyward_policy::SignIn;
 use serde_json::Value;
@@ -16,7 +17,7 @@ use crate::{
     error::{ApiError, Code},
     front::{
         self,
-        body::{BodyError, BodyForm, BodyRoom, MOST_BYTES, body_text},
+        body::{BodyError, BodyForm, BodyRoom, MOST_BYTES, body_text, settlement},
         failures::{Failures, failures_of_open, failures_of_shown, held_back, is_failure, keep_back, proof},
         request::{Credential, Head, agent, judge, of_operator},
     },
@@ -48,6 +49,8 @@ pub trait AdminPort {
     /// The Registry's answer, if there is one, to a stranger or to whoever has shown something that is no guess
     /// (`is_proof`): calls that fail for the one are not taken for a failure of the other's.
     async fn ask(&self, call: &AdminCall, is_proof: bool) -> Option<AdminReply>;
+    /// What an origin says with its token that a request has used. Whether its budget was open; `None` if there is no such token.
+    async fn settle(&self, token: &str, used: u32) -> Option<Result<bool, Unavailable>>;
     /// The gate's answer to a question, as JSON.
     fn answer(&self, question: &Question) -> Value;
     /// Ends after this time.
@@ -106,7 +109,7 @@ impl AdminRequest<'_> {
             Open::SetUp => self.setup_token.is_some_and(|own| own.equals(token)),
             Open::Recover => self.recovery_token.is_some_and(|own| own.equals(token)),
             Open::Accept => self.secrets.is_some_and(|secrets| token::is_our_invitation(secrets, token)),
-            Open::SignIn | Open::Options => false,
+            Open::SignIn | Open::Options | Open::Settle => false,
         }
     }
 
@@ -134,6 +137,9 @@ async fn decide(request: &AdminRequest<'_>, port: &impl AdminPort) -> AdminReply
     let AdminRequest { method, path, request_id, secrets, setup_token, .. } = *request;
     let arrived = port.now();
     let open = router::open(method, path);
+    if open == Some(Open::Settle) {
+        return settle(request, port).await.unwrap_or_else(|refused| refused);
+    }
     let admitted = admit(request, port).await;
     let shown = admitted.as_ref().ok();
     let failures =
@@ -194,6 +200,36 @@ async fn decide(request: &AdminRequest<'_>, port: &impl AdminPort) -> AdminReply
     reply
 }
 
+/// `POST /settlements`. The Registry is not asked, since origins call this as often as they are called. Nor are failures counted: a
+/// token is too long to be guessed, and one that is wrong costs a MAC.
+async fn settle(request: &AdminRequest<'_>, port: &impl AdminPort) -> Result<AdminReply, AdminReply> {
+    shown(request, port)?;
+    let room = BodyRoom::of(None, &request.address);
+    let body = read(request, room, port).await?;
+    let settled = async {
+        request.secrets.ok_or(NoSecret)?;
+        let (token, used) = settlement(&body)?;
+        match port.settle(&token, used).await {
+            Some(Ok(true)) => Ok(()),
+            Some(Ok(false)) => Err(ApiError::new(
+                Code::BudgetClosed,
+                "The budget was settled before, or its time is over and all that it reserved counts as used.",
+            )),
+            Some(Err(Unavailable)) => Err(ApiError::new(
+                Code::StoreUnavailable,
+                "The object that counts did not answer. Send the same again: what was settled meanwhile is then BUDGET_CLOSED.",
+            )),
+            None => Err(ApiError::new(
+                Code::InvalidCredentials,
+                "The token is wrong: send the whole value of the request's `Keyward-Settle`.",
+            )),
+        }
+    };
+    settled.await.map_err(|refusal: ApiError| refusal.reply(request.request_id))?;
+    let json = vec![("Content-Type", "application/json".to_owned())];
+    Ok(AdminReply::of(200, json, r#"{"settled":true}"#.to_owned()))
+}
+
 /// Whether a request shows what only an operator has: the session of one, or the set-up token, which is looked at
 /// here, so that it is good for that also when the Registry cannot answer. Failures are counted.
 pub async fn is_operator(request: &AdminRequest<'_>, port: &impl AdminPort) -> bool {
@@ -252,7 +288,7 @@ async fn read(
 ) -> Result<String, AdminReply> {
     let form = BodyForm::of(request.method, request.path);
     // Strangers are refused anyway.
-    let most = if matches!(room, BodyRoom::Known(_)) { form.most } else { MOST_BYTES };
+    let most = if matches!(room, BodyRoom::Known(_)) { form.most } else { form.most.min(MOST_BYTES) };
     let bytes = port.body(room, most).await.map_err(ApiError::from);
     let text = bytes.and_then(|bytes| body_text(form, request.head.content_type.as_deref(), bytes));
     text.map_err(|refusal| refusal.reply(request.request_id))

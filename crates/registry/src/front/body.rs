@@ -5,7 +5,8 @@ use keyward_core::{network, time::Span};
 use crate::{
     call::ANSWERED_WITHIN,
     error::{ApiError, Code},
-    router,
+    input::{self, Input},
+    router::{self, Open},
 };
 
 /// Most bytes of a body.
@@ -25,12 +26,18 @@ pub struct BodyForm {
 impl BodyForm {
     /// JSON.
     pub const JSON: Self = Self { essence: "application/json", most: MOST_BYTES };
+    /// The token of a request, and a number.
+    pub const SETTLEMENT: Self = Self { most: 4 * 1024, ..Self::JSON };
     /// JSON in lines.
     pub const LINES: Self = Self { essence: "application/x-ndjson", most: MOST_BYTES_OF_LINES };
 
     /// That of a call.
     pub fn of(method: &str, path: &str) -> Self {
-        if router::takes_lines(method, path) { Self::LINES } else { Self::JSON }
+        match router::open(method, path) {
+            Some(Open::Settle) => Self::SETTLEMENT,
+            None if router::takes_lines(method, path) => Self::LINES,
+            _ => Self::JSON,
+        }
     }
 }
 
@@ -88,6 +95,18 @@ impl From<BodyError> for ApiError {
 /// The refusal of a body that turns out too large.
 pub fn too_large(most: usize) -> ApiError {
     ApiError::new(Code::BodyTooLarge, format!("The admin API takes bodies of at most {most} bytes here."))
+}
+
+/// What the body of `POST /settlements` says: the token, and how much was used.
+///
+/// # Errors
+/// MALFORMED_JSON, VALIDATION_FAILED
+pub fn settlement(body: &str) -> Result<(String, u32), ApiError> {
+    let mut body = Input::body(body, &["token", "used"])?;
+    let token = body.required("token", input::text);
+    let used = body.required("used", |value| input::whole(value, 0, u32::MAX));
+    let (Some(token), Some(used)) = (token, used) else { return Err(body.refusal()) };
+    body.finish().map(|()| (token, used))
 }
 
 /// The body as text, if it is declared as what the call takes. No body needs no declaration.

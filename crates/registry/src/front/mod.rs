@@ -7,7 +7,7 @@ pub mod page;
 pub mod request;
 pub mod token;
 
-pub use body::{BodyError, BodyForm, BodyRoom, HELD_FOR, MOST_BYTES, body_text, too_large};
+pub use body::{BodyError, BodyForm, BodyRoom, HELD_FOR, MOST_BYTES, body_text, settlement, too_large};
 pub use failures::{
     Failures, REFUSED_SIGN_IN, failures_of_open, failures_of_shown, held_back, is_failure, keep_back, proof,
 };

@@ -277,6 +277,9 @@ pub const CASES: &[Case] = &[
     ("POST", "/invitations/accept", Stage::open, |stage| accept(stage, &stage.invitation)),
     ("POST", "/invitations/accept", Stage::open, |stage| accept(stage, &stage.reset)),
     ("POST", "/invitations/accept", Stage::open, |stage| accept(stage, "kwi_wrong")),
+    ("POST", "/settlements", Stage::open, |stage| {
+        stage.fixture.call("POST", "", "/settlements", json!({"token": "kwb_x", "used": 1}))
+    }),
     ("DELETE", "/invitations/{inv_}", Stage::open, |stage| {
         let open = stage.fixture.get(&stage.owner, "/invitations").expect(200).body;
         let id = open["invitations"][0]["id"].as_str().unwrap();
