@@ -187,6 +187,8 @@ impl AdminPort for Front<'_> {
     }
 
     async fn settle(&self, token: &str, used: u32) -> Option<std::result::Result<bool, Unavailable>> {
+        // As above.
+        drop(self.held.take());
         self.gate.settle(token, used, self.caller).await
     }
 

@@ -8,7 +8,7 @@ import { ended, mayBeLarge } from "./large_uploads.js";
  * What `forward` resolves to where the origin's response does not reach the client; src/origin.rs handles each. After
  * the last three stands a line break and the error.
  */
-const NO_ANSWER = /** @type {const} */ ({
+export const NO_ANSWER = /** @type {const} */ ({
   missing: "missing",
   timedOut: "timed out",
   stalled: "stalled",
@@ -124,6 +124,7 @@ async function pass(way, request, fetcher, handler, env, context, { body: read, 
   const body = request.bodyUsed ? null : request.body;
   const watched = isCopied && body ? request.clone().body?.getReader() : undefined;
   void givesWay?.then(() => giveUp(NO_ANSWER.gaveWay));
+  if (way.open !== "") whenAborted(request.signal, () => giveUp(NO_ANSWER.brokenOff));
   let sink;
   if (read && !isCopied) {
     init.body = read;
@@ -170,6 +171,17 @@ function requestTo(url, request, init, hasOwnBody) {
   init.method = request.method;
   init.headers = request.headers;
   return new Request(url ?? request.url, init);
+}
+
+/**
+ * Calls this when the signal is aborted, be it already. The runtime aborts a request's signal when its client goes away
+ * (`enable_request_signal`).
+ * @param {AbortSignal} signal
+ * @param {() => void} then
+ */
+function whenAborted(signal, then) {
+  if (signal.aborted) then();
+  else signal.addEventListener("abort", then, { once: true });
 }
 
 /**

@@ -6,7 +6,7 @@ import * as wasm from "keyward-wasm";
 import { watched } from "./ended.js";
 import { removing } from "./field_names.js";
 import { additionOf } from "./fields.js";
-import { forward } from "./forward.js";
+import { forward, NO_ANSWER } from "./forward.js";
 
 /** @import { Held, Profile, Way } from "./forward.js" */
 
@@ -116,23 +116,49 @@ function later() {
  */
 async function pass(way, request, env, context, held) {
   if (way.open === "") return forward(way, request, env, context, held);
-  const [header, ...places] = way.open.split(" ");
+  const [budget, ...places] = way.open.split(" ");
+  const [header, reserved, byCall] = budget.split(":");
   const isInFlight = places.some((word, index) => index % 3 === 2 && word === "1");
   const used = /** @type {Later<string | null>} */ (later());
   const ended = /** @type {Later<void>} */ (later());
-  // Where the runtime tells of that (`enable_request_signal`): else it is forgotten after a minute.
-  request.signal.addEventListener("abort", () => ended.resolve());
   returned(() => wasm.follow(way.open, used.promise, ended.promise, env, context));
+  if (request.signal.aborted) {
+    // Its client has gone meanwhile: it is not sent.
+    used.resolve("0");
+    ended.resolve();
+    return NO_ANSWER.brokenOff;
+  }
   const response = await forward(way, request, env, context, held);
-  const isAnswered = typeof response !== "string";
-  if (isAnswered && header !== "-") {
+  if (typeof response === "string") {
+    used.resolve(usedWithout(response, reserved, byCall === "1"));
+    ended.resolve();
+    return response;
+  }
+  if (header === "-") {
+    used.resolve(null);
+  } else {
     used.resolve(response.headers.get(header));
     response.headers.delete(header);
   }
-  if (isAnswered && isInFlight) return watched(response, request.method, ended.resolve);
-  used.resolve(null);
+  if (isInFlight) return watched(response, request, ended.resolve);
   ended.resolve();
   return response;
+}
+
+/**
+ * What a request counts as used that got no response; null if that is still open.
+ * @param {string} why a text of `NO_ANSWER`
+ * @param {string} reserved
+ * @param {boolean} byCall whether its origin may say so by a call
+ */
+function usedWithout(why, reserved, byCall) {
+  const is = (/** @type {string} */ kind) => why.startsWith(kind);
+  if (is(NO_ANSWER.missing)) return "0";
+  // The origin may be at work.
+  if (is(NO_ANSWER.timedOut)) return null;
+  if (is(NO_ANSWER.unreachable) || is(NO_ANSWER.fault)) return reserved;
+  // The origin has got some of it, and may say so by a call.
+  return byCall ? null : reserved;
 }
 
 /**

@@ -209,6 +209,30 @@ it("more than was reserved counts in full, and what an unreachable origin would 
   await isLeft(other, 1_500);
 });
 
+it("a budget is not left open where the origin was not reached, but told as one where it is open", async () => {
+  for (const path of ["/api/chat", "/api/stream"]) {
+    const key = await newKey(1_000);
+    const ask = () => gate.send({ target: path, headers: bearer(key) });
+    await gate.origin.refuse();
+    assert.equal((await ask()).status, 502);
+    await gate.origin.listen();
+    const waits = await waitFor("all of it to count", async () => {
+      const answer = await ask();
+      return Number(answer.header("retry-after")) > 1 ? answer : undefined;
+    });
+    assert.deepEqual(waits.json().violatedPolicies, ["hour"]);
+    const open = await newKey(1_000);
+    gate.origin.hang();
+    const hangs = gate.send({ target: path, headers: bearer(open) });
+    hangs.catch(() => {});
+    await gate.origin.received(1);
+    const { status, body } = await gate.send({ target: path, headers: bearer(open) });
+    assert.deepEqual([status, JSON.parse(body.toString()).violatedPolicies], [429, undefined]);
+    assert.match(body.toString(), /is reserved by/);
+    gate.origin.reset();
+  }
+});
+
 it("a client can neither say nor see what concerns budgets", async () => {
   const key = await newKey(10_000);
   uses(7);

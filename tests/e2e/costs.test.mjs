@@ -61,15 +61,20 @@ test("costs are mixed to the unit; the fields count units, and a refusal says wh
 test("what never fits is refused without Retry-After, and the admin API does not make such a key", async () => {
   const body = { name: "k", scopes, rateLimit: { perMinute: 4 } };
   await owner.invalid(["rateLimit.perMinute"], "POST", "/api-keys", body);
-  // Once it has the scope, its limit stays as it was.
-  const { apiKey, plaintextKey } = await owner.createKey({ ...body, scopes: ["orders:read"] });
-  await owner.patch(apiKey.id, { scopes });
+  const cheap = await owner.createKey({ ...body, scopes: ["orders:read"] });
+  await owner.invalid(["rateLimit.perMinute"], "PATCH", `/api-keys/${cheap.apiKey.id}`, { scopes });
+  // What its tenant gives it may still be too little.
+  const { apiKey, plaintextKey } = await owner.createKey({ scopes });
+  const inherits = (/** @type {object | null} */ rateLimit) =>
+    owner.must("PATCH", `/tenants/${apiKey.tenantId}`, { rateLimit });
+  await inherits({ perMinute: 4 });
   const refused = await get(plaintextKey, "reports");
   assert.deepEqual(
     [refused.status, refused.header("retry-after"), refused.header("x-should-retry")],
     [429, undefined, "false"],
   );
   assert.equal((await get(plaintextKey, "orders")).status, 200, "nothing of it was counted");
+  await inherits(null);
 });
 
 test("GET /routes and POST /explain say what a request costs", async () => {

@@ -56,7 +56,7 @@ it("with three in flight the fourth is told so, in both isolates, and passes onc
   for (const isolate of [0, 1]) {
     const answer = await ask(plaintextKey, isolate);
     assert.deepEqual([answer.status, answer.json().code, answer.header("retry-after")], [429, "RATE_LIMITED", "1"]);
-    assert.deepEqual(answer.json().violatedPolicies, ["in flight"]);
+    assert.deepEqual(answer.json().violatedPolicies, ["in-flight"]);
     assert.match(answer.json().detail, /3 requests in flight/);
     // What was refused took nothing from the window.
     assert.match(answer.header("ratelimit"), /"minute";r=597\b/);
@@ -82,6 +82,7 @@ it("one whose client goes away, or whose origin breaks off, makes room", async (
   const key = await inFlight(1);
   const gone = await begin(key);
   gone.socket.resetAndDestroy();
+  await waitFor("the origin's request to end with it", () => responses[0].destroyed);
   await isOpenAgain(key);
   responses.at(-1).destroy();
   await isOpenAgain(key);

@@ -341,7 +341,12 @@ fn the_calls_to_a_key_gate_and_its_answers() {
             r#"{{"outcome":"limited",{EVERY},"retryAfterMs":12,"via":{{"relay":true,"ageMs":3,"holdMs":12}}}}"#
         ),
     );
-    pinned(&Acquired::Busy { windows: Vec::new(), limit: 3 }, r#"{"outcome":"busy","windows":[],"limit":3}"#);
+    pinned(
+        &Acquired::Busy { windows: Vec::new(), limit: 3, by_budgets: false },
+        r#"{"outcome":"busy","windows":[],"limit":3}"#,
+    );
+    let by_budgets = Acquired::Busy { windows: Vec::new(), limit: 2, by_budgets: true };
+    pinned(&by_budgets, r#"{"outcome":"busy","windows":[],"limit":2,"byBudgets":true}"#);
     let length = Span::from_mins(1);
     let acquire = Acquire { call: 3, in_flight: length, budget: length, ..Acquire::default() };
     pinned(
@@ -506,7 +511,7 @@ fn the_counts_with_those_who_told_them_and_what_a_newer_build_added() {
 
 #[test]
 fn what_an_origin_settles_a_budget_with() {
-    let open = Open::read("- 7 sha256:00 0 8 pool:tenant-1 1").unwrap();
+    let open = Open::read("-:0:0 7 sha256:00 0 8 pool:tenant-1 1").unwrap();
     let token = "kwb_MTkwMDAwMDAwMDAwMCA3IHNoYTI1NjowMCAwIDggcG9vbDp0ZW5hbnQtMSAx.xvj-3PNfdgZ-1uVA3Cu1i6IX0WDp4Hj6AHM515SZeMU";
     assert_eq!(open.token(NOON, &Secrets::new(SECRET, None)), token);
 }

@@ -96,7 +96,7 @@ fn every_answer_needs_every_field() {
             open: false,
         });
     }
-    is_strict(&Acquired::Busy { windows: windows.clone(), limit: 1 });
+    is_strict(&Acquired::Busy { windows: windows.clone(), limit: 1, by_budgets: false });
     is_strict(&Acquired::Limited { windows, retry_after: Span::from_ms(1), via });
     is_strict(&Acquired::Changed { record: full });
     is_strict(&Acquired::Unknown);

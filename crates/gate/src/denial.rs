@@ -138,8 +138,12 @@ pub enum Denial {
     TooManyInFlight {
         /// The key's windows.
         windows: Vec<WindowState>,
-        /// How many it may have.
+        /// How many it may have, or has.
         limit: u32,
+        /// Whether it is what open budgets reserve that leaves no room.
+        by_budgets: bool,
+        /// Whether all keys of the tenant together have them.
+        of_tenant: bool,
     },
     /// Too many unknown keys, wrong tokens or forged webhooks from this network.
     TooManyFailures {

@@ -56,19 +56,24 @@ pub struct WindowState {
     pub of_tenant: bool,
 }
 
+/// The name of a window's limit, or of that of a tenant's pool, in the `RateLimit` fields and in `violatedPolicies`.
+pub fn policy_name(window: Window, of_tenant: bool) -> &'static str {
+    match (window, of_tenant) {
+        (window, false) => window.name(),
+        (Window::Second, true) => "tenant-second",
+        (Window::Minute, true) => "tenant-minute",
+        (Window::Hour, true) => "tenant-hour",
+        (Window::Day, true) => "tenant-day",
+        (Window::Month, true) => "tenant-month",
+        (Window::Total, true) => "tenant-total",
+        (Window::InFlight, true) => "tenant-in-flight",
+    }
+}
+
 impl WindowState {
     /// Its name in the `RateLimit` fields.
     pub fn name(&self) -> &'static str {
-        match (self.window, self.of_tenant) {
-            (window, false) => window.name(),
-            (Window::Second, true) => "tenant-second",
-            (Window::Minute, true) => "tenant-minute",
-            (Window::Hour, true) => "tenant-hour",
-            (Window::Day, true) => "tenant-day",
-            (Window::Month, true) => "tenant-month",
-            (Window::Total, true) => "tenant-total",
-            (Window::InFlight, true) => "tenant-in-flight",
-        }
+        policy_name(self.window, self.of_tenant)
     }
 
     /// Whether a request of this cost fits.

@@ -332,13 +332,16 @@ pub enum Acquired {
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         open: bool,
     },
-    /// As many requests are in flight as the key may have; nothing was counted. Only who asks for one in flight is answered so.
+    /// As many requests are in flight as the key may have, or only what open budgets reserve leaves no room; nothing was counted.
     Busy {
         /// What is left.
         #[serde(flatten, serialize_with = "states")]
         windows: Vec<WindowState>,
-        /// How many it may have.
+        /// How many requests it may have in flight, or has budgets open.
         limit: u32,
+        /// Whether it is budgets.
+        #[serde(rename = "byBudgets", skip_serializing_if = "std::ops::Not::not")]
+        by_budgets: bool,
     },
     /// At least one window is full; nothing was counted.
     Limited {
@@ -398,7 +401,11 @@ impl TryFrom<Value> for Acquired {
                     via: required(&sent, "via")?,
                     open: optional(&sent, "open")?,
                 },
-                "busy" => Self::Busy { windows: read_states(&sent)?, limit: required(&sent, "limit")? },
+                "busy" => Self::Busy {
+                    windows: read_states(&sent)?,
+                    limit: required(&sent, "limit")?,
+                    by_budgets: optional(&sent, "byBudgets")?,
+                },
                 "limited" => Self::Limited {
                     windows: read_states(&sent)?,
                     retry_after: required(&sent, "retryAfterMs")?,

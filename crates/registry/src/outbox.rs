@@ -198,14 +198,15 @@ impl Outbox<'_> {
         Ok(())
     }
 
-    /// Pools that are due, then keys, those that have waited longest first.
+    /// Pools that are due, half as many as there may be, then keys: those that have waited longest first.
     ///
     /// # Errors
     /// What SQLite says.
     pub fn due(&self, now: Timestamp, limit: u32) -> Result<Vec<String>, SqlError> {
         let due = "SELECT id FROM keys WHERE publish_due IS NOT NULL AND publish_due <= ? ORDER BY publish_due LIMIT ?";
         let pools = "SELECT ? || id FROM tenants WHERE pool_due <= ? ORDER BY pool_due LIMIT ?";
-        let mut ids: Vec<String> = sql::scalars(self.db, pools, &[POOL.into(), now.into(), limit.into()])?;
+        let mut ids: Vec<String> =
+            sql::scalars(self.db, pools, &[POOL.into(), now.into(), limit.div_ceil(2).into()])?;
         let rest = limit.saturating_sub(u32::try_from(ids.len()).unwrap_or(limit));
         ids.extend(sql::scalars::<String>(self.db, due, &[now.into(), rest.into()])?);
         Ok(ids)

@@ -43,6 +43,8 @@ pub(super) struct Call<'a> {
     pub ask: Ask,
     /// The bound on staleness.
     pub freshness: Span,
+    /// The same for what the answer admits: more than `freshness` where a request asks only because its object counts it.
+    pub bound: Span,
     /// Now.
     pub asked: Timestamp,
     /// Longest wait for the answer.
@@ -196,16 +198,14 @@ impl<P: Platform> Pipeline<'_, P> {
             (Ask::Pass { .. }, Grantor::Relay) => RELAY_ANSWER,
             (Ask::Pass { is_retry: false, .. }, Grantor::Coordinator) => FIRST_ANSWER,
             // Never use a decision older than the bound on staleness; with bound 0, only this request's own.
-            (Ask::Pass { is_retry: true, .. }, Grantor::Coordinator) if counts_for == Span::ZERO => {
-                SECOND_ANSWER
-            }
-            (Ask::Pass { is_retry: true, .. }, Grantor::Coordinator) => {
-                SECOND_ANSWER.min(counts_for.less(MAX_DELAY)).max(FIRST_ANSWER)
-            }
+            (Ask::Pass { is_retry: true, .. }, Grantor::Coordinator) => match lease::counts_for(call.bound) {
+                Span::ZERO => SECOND_ANSWER,
+                counts_for => SECOND_ANSWER.min(counts_for.less(MAX_DELAY)).max(FIRST_ANSWER),
+            },
         };
         let (Wish { wants, wants_for_long, queued }, leases) =
             memory.lessee(hash, record.version).map_or_else(Default::default, |lessee| {
-                if let Ask::Pass { cost, .. } = ask {
+                if let Ask::Pass { cost, budget: Span::ZERO, .. } = ask {
                     lessee.give_up_less_than(cost);
                 }
                 let wish = if ask == Ask::Validation {

@@ -33,7 +33,7 @@ pub(super) enum Answer {
     /// A window is full.
     Limited(Limited),
     /// As many requests are in flight as may be.
-    Busy { windows: Vec<WindowState>, limit: u32 },
+    Busy { windows: Vec<WindowState>, limit: u32, by_budgets: bool },
     /// Decide again on this record, which the coordinator confirmed at this moment.
     Changed { record: Rc<Record>, asked: Timestamp },
 }
@@ -73,6 +73,7 @@ impl<P: Platform> Pipeline<'_, P> {
         cached: &CachedRecord,
         requirement: &KeyRequirement,
         freshness: Span,
+        bound: Span,
     ) -> Result<Answer, Denial> {
         let (cost, budget) =
             (requirement.cost, requirement.budget.map_or(Span::ZERO, |budget| budget.within));
@@ -118,7 +119,7 @@ impl<P: Platform> Pipeline<'_, P> {
                 return Ok(Answer::Changed { record, asked });
             }
         }
-        self.acquire(realm, cached, (cost, budget), freshness).await
+        self.acquire(realm, cached, (cost, budget), freshness, bound).await
     }
 
     /// What this isolate can answer without a call.
@@ -169,6 +170,7 @@ impl<P: Platform> Pipeline<'_, P> {
         cached: &CachedRecord,
         (cost, budget): (Cost, Span),
         freshness: Span,
+        bound: Span,
     ) -> Result<Answer, Denial> {
         let CachedRecord { hash, record, .. } = cached;
         let is_open = budget > Span::ZERO || self.is_counted_in_flight(record);
@@ -182,7 +184,7 @@ impl<P: Platform> Pipeline<'_, P> {
             let ask = Ask::Pass { cost, budget, is_retry, cancelled: cancelled.take() };
             // Leaves time for the fallback limit, where the realm has one.
             let patience = if may_be_local(realm, freshness) { left - left / 4 } else { left };
-            let called = self.call(Call { hash, record, ask, freshness, asked, patience }).await;
+            let called = self.call(Call { hash, record, ask, freshness, bound, asked, patience }).await;
             let Answered { acquired, grantor, within, asked, validated, is_late, call } = match called {
                 Ok(answered) => answered,
                 Err((Unavailable, Grantor::Relay)) => continue,
@@ -195,7 +197,9 @@ impl<P: Platform> Pipeline<'_, P> {
             let in_time =
                 |delay: Span| (Span::ZERO..=within + delay).contains(&(self.platform.now() - asked));
             match acquired {
-                Acquired::Busy { windows, limit } => return Ok(Answer::Busy { windows, limit }),
+                Acquired::Busy { windows, limit, by_budgets } => {
+                    return Ok(Answer::Busy { windows, limit, by_budgets });
+                }
                 Acquired::Granted { windows, delay, reservation, cost: counted, lease, open, .. } => {
                     // An older build counts 1 and opens nothing, and a delay that would end too late is not begun.
                     let is_as_asked = counted == cost && open == is_open;
@@ -266,7 +270,18 @@ impl<P: Platform> Pipeline<'_, P> {
             let asked = self.platform.now();
             let CachedRecord { hash, record, .. } = cached;
             let patience = self.deadline.left(asked);
-            match self.call(Call { hash, record, ask: Ask::Validation, freshness, asked, patience }).await {
+            match self
+                .call(Call {
+                    hash,
+                    record,
+                    ask: Ask::Validation,
+                    freshness,
+                    bound: freshness,
+                    asked,
+                    patience,
+                })
+                .await
+            {
                 Ok(Answered { acquired: Acquired::Changed { record }, validated, .. }) => {
                     return Ok(Some((Rc::new(record), validated)));
                 }
@@ -327,6 +342,7 @@ impl<P: Platform> Pipeline<'_, P> {
             record: &record,
             ask: Ask::Lease,
             freshness: *freshness,
+            bound: *freshness,
             asked,
             patience: RENEWAL_ANSWER,
         };

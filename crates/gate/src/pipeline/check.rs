@@ -200,8 +200,8 @@ impl<P: Platform> Pipeline<'_, P> {
                     Charged::Limited(limited) => {
                         return Err(self.limited(&cached, requirement.cost, limited));
                     }
-                    Charged::Busy { windows, limit } => {
-                        let denial = Denial::TooManyInFlight { windows, limit };
+                    Charged::Busy { windows, limit, by_budgets, of_tenant } => {
+                        let denial = Denial::TooManyInFlight { windows, limit, by_budgets, of_tenant };
                         return Err(Refused { denial, key: Some(cached.known_key()) });
                     }
                     Charged::Changed { record, asked } => cached = self.replace(cached, record, asked),

@@ -24,6 +24,10 @@ pub(crate) fn budget_of(requires: &Requirement) -> Option<Budget> {
 pub struct Open {
     /// The header of the answer that says what it has used of its budget.
     pub(super) header: Option<String>,
+    /// What it has reserved of that.
+    pub(super) reserve: u32,
+    /// Whether its origin may say by a call what it has used.
+    pub(super) by_call: bool,
     /// Where: at its key's object, and at that of its tenant's pool.
     pub(super) places: Vec<Place>,
 }
@@ -43,12 +47,12 @@ impl Open {
     /// Of a request on such a route that has no budget, since its caller has no limits: the header is not for its client either.
     pub(crate) fn without_budget(requires: &Requirement) -> Option<Self> {
         let header = budget_of(requires)?.header.map(str::to_owned);
-        Some(Self { header, places: Vec::new() })
+        Some(Self { header, reserve: 0, by_call: false, places: Vec::new() })
     }
 
     /// Whether anything of its answer is to be told.
     pub(crate) fn is_followed(&self) -> bool {
-        self.header.is_some() || self.places.iter().any(|place| place.in_flight)
+        self.header.is_some() || self.reserve > 0 || self.places.iter().any(|place| place.in_flight)
     }
 
     /// With this its origin says by a call what it has used, until `end`. Pinned in `tests/it/golden.rs`.
@@ -64,10 +68,12 @@ impl Open {
         Some((Timestamp(end), Self::read_places(words)?))
     }
 
-    /// In words, which [`Self::read`] reads: the header to read, or `-`; then the places, each in three words, of which the
+    /// In words, which [`Self::read`] reads: the header to read (`-` if none), what was reserved, and whether a call may
+    /// settle it, with colons between them; then the places, each in three words, of which the
     /// third says whether it is to be said when the answer has ended.
     pub fn to_text(&self) -> String {
-        format!("{}{}", self.header.as_deref().unwrap_or("-"), self.places_text())
+        let (header, by_call) = (self.header.as_deref().unwrap_or("-"), u8::from(self.by_call));
+        format!("{header}:{}:{by_call}{}", self.reserve, self.places_text())
     }
 
     fn places_text(&self) -> String {
@@ -79,9 +85,12 @@ impl Open {
     /// What [`Self::to_text`] wrote.
     pub fn read(text: &str) -> Option<Self> {
         let mut words = text.split(' ');
-        let header = words.next().filter(|name| !["", "-"].contains(name)).map(str::to_owned);
+        let mut budget = words.next()?.split(':');
+        let header = Some(budget.next()?).filter(|name| !["", "-"].contains(name)).map(str::to_owned);
+        let reserve = budget.next()?.parse().ok()?;
+        let by_call = budget.next()? == "1";
         let places = Self::read_places(words)?;
-        (header.is_some() || !places.is_empty()).then_some(Self { header, places })
+        (header.is_some() || !places.is_empty()).then_some(Self { header, reserve, by_call, places })
     }
 
     fn read_places<'a>(mut words: impl Iterator<Item = &'a str>) -> Option<Vec<Place>> {

@@ -26,7 +26,7 @@ pub(super) enum Charged {
     /// A window is full.
     Limited(Limited),
     /// As many requests are in flight as may be.
-    Busy { windows: Vec<WindowState>, limit: u32 },
+    Busy { windows: Vec<WindowState>, limit: u32, by_budgets: bool, of_tenant: bool },
     /// Decide again on this record, which the key's coordinator confirmed at this moment.
     Changed { record: Rc<Record>, asked: Timestamp },
 }
@@ -58,6 +58,8 @@ struct Subject<'a> {
     is_pool: bool,
     /// 0 where only its object knows what is open elsewhere.
     freshness: Span,
+    /// The bound on staleness all the same.
+    bound: Span,
     granted: Option<Granted>,
 }
 
@@ -78,6 +80,7 @@ impl<P: Platform> Pipeline<'_, P> {
             cached: Cow::Borrowed(cached),
             is_pool: false,
             freshness,
+            bound: freshness,
             granted: None,
         });
         let mut pool = self.pool_of(&cached.record, freshness);
@@ -90,7 +93,9 @@ impl<P: Platform> Pipeline<'_, P> {
         {
             let mut memory = self.memory.borrow_mut();
             memory.notice(came);
-            for Subject { cached, .. } in key.iter().chain(&pool) {
+            // What asks for each request needs no leases.
+            let leased = key.iter().chain(&pool).filter(|subject| subject.freshness > Span::ZERO);
+            for Subject { cached, .. } in leased {
                 if let Some(lessee) = memory.lessee(&cached.hash, cached.record.version) {
                     lessee.note_arrival(requirement.cost, came);
                 }
@@ -110,7 +115,7 @@ impl<P: Platform> Pipeline<'_, P> {
                 if subject.granted.as_ref().is_some_and(|granted| !granted.counts(now)) {
                     self.give_back(subject);
                 }
-                let Subject { cached, is_pool, freshness, granted: None } = subject else { continue };
+                let Subject { cached, is_pool, freshness, granted: None, .. } = subject else { continue };
                 match self.admit_locally(cached, requirement.cost, *freshness, now) {
                     Some(Answer::Limited(limited)) => full = full.or(Some(marked(limited, *is_pool))),
                     Some(_) => {}
@@ -126,9 +131,9 @@ impl<P: Platform> Pipeline<'_, P> {
                 return Ok(Charged::Granted(self.settle(key, pool, requirement.cost, now)));
             }
             let ask = async |subject: &Option<Subject<'_>>, asks: bool| match subject {
-                Some(subject) if asks => {
-                    Some(self.charge(realm, &subject.cached, requirement, subject.freshness).await)
-                }
+                Some(subject) if asks => Some(
+                    self.charge(realm, &subject.cached, requirement, subject.freshness, subject.bound).await,
+                ),
                 _ => None,
             };
             let (of_key, of_pool) = join(ask(&key, asks_key), ask(&pool, asks_pool)).await;
@@ -149,8 +154,10 @@ impl<P: Platform> Pipeline<'_, P> {
                         let limited = Charged::Limited(marked(limited, subject.is_pool));
                         end = end.or(Some(Ok(limited)));
                     }
-                    Ok(Answer::Busy { windows, limit }) => {
-                        end = end.or(Some(Ok(Charged::Busy { windows, limit })));
+                    Ok(Answer::Busy { mut windows, limit, by_budgets }) => {
+                        let of_tenant = subject.is_pool;
+                        mark(&mut windows, of_tenant);
+                        end = end.or(Some(Ok(Charged::Busy { windows, limit, by_budgets, of_tenant })));
                     }
                     Err(denial) => end = end.or(Some(Err(denial))),
                 }
@@ -173,7 +180,7 @@ impl<P: Platform> Pipeline<'_, P> {
         now: Timestamp,
     ) -> Charge {
         let mut charge = Charge::default();
-        for Subject { cached, is_pool, freshness, granted } in key.into_iter().chain(pool) {
+        for Subject { cached, is_pool, freshness, granted, .. } in key.into_iter().chain(pool) {
             let granted = granted.or_else(|| self.use_lease(&cached, cost, freshness, now));
             let Some(granted) = granted else { continue };
             let Granted { mut windows, background, counted_by, .. } = granted;
@@ -236,7 +243,13 @@ impl<P: Platform> Pipeline<'_, P> {
         };
         let epoch = memory.epoch();
         let cached = CachedRecord { hash, record, validation, epoch, has_caught_up: true };
-        Some(Subject { cached: Cow::Owned(cached), is_pool: true, freshness, granted: None })
+        Some(Subject {
+            cached: Cow::Owned(cached),
+            is_pool: true,
+            freshness,
+            bound: freshness,
+            granted: None,
+        })
     }
 }
 

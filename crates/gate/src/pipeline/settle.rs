@@ -44,6 +44,8 @@ impl<P: Platform> Pipeline<'_, P> {
     ) -> Option<Open> {
         let budget = requirement.budget;
         let header = budget.and_then(|budget| budget.header).map(str::to_owned);
+        let reserve = budget.map_or(0, |_| requirement.cost.units());
+        let by_call = budget.is_some_and(|budget| budget.call);
         let place = |hash: &str, counted_by, in_flight| match counted_by {
             CountedBy::Coordinator { call, .. } if budget.is_some() || in_flight => {
                 Some(Place { call, hash: hash.to_owned(), in_flight })
@@ -55,7 +57,7 @@ impl<P: Platform> Pipeline<'_, P> {
         let of_pool = charge.pool.as_ref();
         let of_pool = of_pool.and_then(|pool| place(&pool.name, pool.counted_by, pool.in_flight));
         let places: Vec<_> = of_key.into_iter().chain(of_pool).collect();
-        (!places.is_empty()).then_some(Open { header, places })
+        (!places.is_empty()).then_some(Open { header, reserve, by_call, places })
     }
 
     /// Says what there is to say of a request, until it has ended.
@@ -66,7 +68,7 @@ impl<P: Platform> Pipeline<'_, P> {
         ended: impl Future<Output = ()>,
     ) {
         let settle = async {
-            if request.header.is_some()
+            if (request.header.is_some() || request.reserve > 0)
                 && let Some(used) = used.await.as_deref().and_then(units)
             {
                 let settle =

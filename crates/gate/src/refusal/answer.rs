@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{challenge, words};
 use crate::denial::Denial;
 use keyward_core::problem;
-use keyward_limits::limit::{Window, WindowState};
+use keyward_limits::limit::{Window, WindowState, policy_name};
 
 /// Seconds of `Retry-After` beyond which clients that wait by themselves give up and come back at once.
 const MAX_WAIT_S: u64 = 60;
@@ -95,7 +95,9 @@ fn add_particulars(body: &mut Value, denial: &Denial) {
             let full = windows.iter().filter(|state| !state.has_room(*cost)).map(WindowState::name);
             ("violatedPolicies", json!(full.collect::<Vec<_>>()))
         }
-        Denial::TooManyInFlight { .. } => ("violatedPolicies", json!([Window::InFlight.name()])),
+        Denial::TooManyInFlight { by_budgets: false, of_tenant, .. } => {
+            ("violatedPolicies", json!([policy_name(Window::InFlight, *of_tenant)]))
+        }
         _ => return,
     };
     if let Some(body) = body.as_object_mut() {

@@ -106,9 +106,19 @@ pub fn detail(denial: &Denial, realm: Option<&Realm>) -> Cow<'static, str> {
         Denial::RateLimited { windows, cost, .. } => {
             return limited(windows, *cost, denial.retry_after()).into();
         }
-        Denial::TooManyInFlight { limit, .. } => {
+        Denial::TooManyInFlight { limit, by_budgets: true, of_tenant, .. } => {
+            let whose = if *of_tenant { "all keys of this organisation" } else { "the API key" };
             return format!(
-                "The API key has {limit} requests in flight, and may have no more at the same time. Wait until one has been answered to its end."
+                "What is left for {whose} is reserved by requests that have not said yet what they use ({limit}). Try again in a second."
+            )
+            .into();
+        }
+        Denial::TooManyInFlight { limit, of_tenant, .. } => {
+            let who =
+                if *of_tenant { "All keys of this organisation together have" } else { "The API key has" };
+            let requests = if *limit == 1 { "request" } else { "requests" };
+            return format!(
+                "{who} {limit} {requests} in flight, and may have no more at the same time. Wait until one has been answered to its end."
             )
             .into();
         }

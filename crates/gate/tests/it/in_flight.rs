@@ -59,7 +59,7 @@ fn as_many_as_the_limit_pass_and_the_next_one_once_an_answer_has_ended() {
     let (first, _) = (begun(&platform, &key), begun(&platform, &key));
     let refused = ask(&platform, &key).unwrap_err();
     assert_eq!(refused.status, 429);
-    assert!(refused.body.contains("2 requests in flight") && refused.body.contains(r#"["in flight"]"#));
+    assert!(refused.body.contains("2 requests in flight") && refused.body.contains(r#"["in-flight"]"#));
     assert!(refused.headers.contains(&("Retry-After", "1".to_owned())));
     follow(&platform, &first, Span::ZERO);
     begun(&platform, &key);
@@ -149,7 +149,8 @@ fn what_names_a_request_is_read_as_it_was_written() {
     let (platform, key) = limited(1);
     let request = begun(&platform, &key);
     assert_eq!(Open::read(&request.to_text()), Some(request));
-    for text in ["", "-", "- x y 1", "- -1 y 1", "- 1 y", "X-Used 1"] {
+    for text in ["", "-", "-:0:0", "-:0:0 x y 1", "-:0:0 -1 y 1", "-:0:0 1 y", "x-used 1", "x-used:x:0 1 y 1"]
+    {
         assert_eq!(Open::read(text), None);
     }
 }

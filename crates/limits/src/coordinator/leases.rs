@@ -235,6 +235,16 @@ impl Leases {
     pub fn reserved(&self) -> impl Iterator<Item = (Timestamp, u32)> {
         self.open.iter().map(|lease| (lease.latest, lease.open))
     }
+
+    /// The same without open budgets.
+    pub fn reserved_but_for_budgets(&self) -> impl Iterator<Item = (Timestamp, u32)> {
+        self.open.iter().filter(|lease| !lease.budget).map(|lease| (lease.latest, lease.open))
+    }
+
+    /// How many budgets are open.
+    pub fn open_budgets(&self) -> u32 {
+        self.open.iter().fold(0, |count, lease| count + u32::from(lease.budget))
+    }
 }
 
 /// Recent clients, and what they want. It is not stored, since only the sizes of leases and the route hint depend on it.

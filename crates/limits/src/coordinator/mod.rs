@@ -22,7 +22,7 @@ use self::{
 };
 use crate::{
     lease::SMALL,
-    limit::{Occupancy, RATE_LIMITED, WindowState},
+    limit::{Occupancy, RATE_LIMITED, SlidingWindowLog, Window, WindowState},
     routes::LONGEST,
     tellers::Tellers,
     timing::{IN_FLIGHT, LONG_LEASE, MAX_DELAY, MAX_LEASE_LENGTH, MIN_LEASE_REQUESTS, SHORT_LEASE},
@@ -167,7 +167,8 @@ impl Coordinator {
             }
             CoordinatorCall::Settle { call, used } => {
                 let found = self.settle(call, used, now);
-                Ok((serde_json::to_string(&Found { found })?, Keep::Counts))
+                let keep = if found { Keep::Counts } else { Keep::Nothing };
+                Ok((serde_json::to_string(&Found { found })?, keep))
             }
         }
     }
@@ -227,6 +228,15 @@ impl Coordinator {
         // A request that fits within [`MAX_DELAY`] is delayed, not refused. A lease cannot be delayed.
         let max_delay = if immediate { MAX_DELAY } else { Span::ZERO };
         if (immediate || call.queued > 0) && wait > max_delay {
+            // What open budgets do not use is free at any moment, not when they end.
+            let budgets = counts.leases.open_budgets();
+            if immediate && budgets > 0 && counts.has_room_but_for_budgets(record.limits, cost, now) {
+                return Acquired::Busy {
+                    windows: states(counts, Cost::ONE),
+                    limit: budgets,
+                    by_budgets: true,
+                };
+            }
             if immediate && !is_told {
                 counts.usage.refuse(&[(RATE_LIMITED.to_owned(), 1)].into(), now);
             }
@@ -236,13 +246,17 @@ impl Coordinator {
         }
         let has_budget = immediate && call.budget > Span::ZERO;
         if has_budget && !counts.leases.has_room_for_budget(call.call) {
-            return Acquired::Busy { windows: states(counts, Cost::ONE), limit: MOST_BUDGETS };
+            return Acquired::Busy {
+                windows: states(counts, Cost::ONE),
+                limit: MOST_BUDGETS,
+                by_budgets: true,
+            };
         }
         let begins = immediate && call.in_flight > Span::ZERO;
         if let Some(limit) = record.limits.in_flight.filter(|_| begins) {
             counts.in_flight.expire(now);
             if !counts.in_flight.has_room(call.call, limit) {
-                return Acquired::Busy { windows: states(counts, Cost::ONE), limit };
+                return Acquired::Busy { windows: states(counts, Cost::ONE), limit, by_budgets: false };
             }
             counts.in_flight.begin(call.call, now + call.in_flight.min(IN_FLIGHT));
         }
@@ -530,10 +544,21 @@ impl Counts {
 
     /// The windows that have a limit.
     fn occupancy(&self, limits: Limits) -> Vec<Occupancy> {
-        let limited = self.logs.iter().filter_map(|(window, log)| Some((window, limits.get(window)?, log)));
-        limited
+        self.limited(limits)
             .map(|(window, limit, admitted)| Occupancy::new(window, limit, admitted, self.leases.reserved()))
             .collect()
+    }
+
+    /// Whether so much would fit if no budget were open.
+    fn has_room_but_for_budgets(&self, limits: Limits, cost: Cost, now: Timestamp) -> bool {
+        self.limited(limits).all(|(window, limit, admitted)| {
+            let occupancy = Occupancy::new(window, limit, admitted, self.leases.reserved_but_for_budgets());
+            occupancy.opens_for(cost.units(), now) <= now + MAX_DELAY
+        })
+    }
+
+    fn limited(&self, limits: Limits) -> impl Iterator<Item = (Window, u32, &SlidingWindowLog)> {
+        self.logs.iter().filter_map(move |(window, log)| Some((window, limits.get(window)?, log)))
     }
 }
 

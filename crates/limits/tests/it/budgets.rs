@@ -34,8 +34,9 @@ fn begins(coordinator: &mut Coordinator, call: u64, units: u32, now: Timestamp) 
 
 fn settle(coordinator: &mut Coordinator, call: u64, used: u32, now: Timestamp) -> bool {
     let (answer, keep) = coordinator.answer(CoordinatorCall::Settle { call, used }, now).unwrap();
-    assert_eq!(keep, Keep::Counts);
-    keyward_json::from_str::<Found>(&answer).unwrap().found
+    let found = keyward_json::from_str::<Found>(&answer).unwrap().found;
+    assert_eq!(keep, if found { Keep::Counts } else { Keep::Nothing });
+    found
 }
 
 fn left(coordinator: &mut Coordinator, now: Timestamp) -> u32 {
@@ -121,9 +122,23 @@ fn another_version_of_the_record_ends_no_budget() {
     coordinator.put(Record { limits, version: 2, ..record() });
     let at = |now| Acquire { version: 2, ..reserve(2, 800, now) };
     let later = NOON + ms(MINUTE);
-    assert!(matches!(coordinator.acquire(&at(later), later), Acquired::Limited { .. }));
+    assert!(matches!(coordinator.acquire(&at(later), later), Acquired::Busy { limit: 1, .. }));
     assert!(settle(&mut coordinator, 1, 100, later));
     assert!(matches!(coordinator.acquire(&at(later), later), Acquired::Granted { .. }));
+}
+
+/// A total never comes back, but what a budget does not use does.
+#[test]
+fn whoever_only_open_budgets_keep_out_is_told_to_come_back_soon_and_others_are_not() {
+    let mut coordinator = Coordinator::default();
+    let limits = Limits { total: Some(1_000), ..Limits::default() };
+    coordinator.put(Record { limits, ..record() });
+    assert!(begins(&mut coordinator, 1, 400, NOON) && begins(&mut coordinator, 2, 400, NOON));
+    assert!(matches!(coordinator.acquire(&reserve(3, 400, NOON), NOON), Acquired::Busy { limit: 2, .. }));
+    assert!(settle(&mut coordinator, 1, 400, NOON));
+    assert!(matches!(coordinator.acquire(&reserve(4, 700, NOON), NOON), Acquired::Limited { .. }));
+    assert!(settle(&mut coordinator, 2, 100, NOON));
+    assert!(begins(&mut coordinator, 5, 400, NOON));
 }
 
 #[test]

@@ -46,7 +46,9 @@ fn one_more_than_the_limit_is_busy_until_one_has_ended_and_is_not_counted_meanwh
     let mut coordinator = limited(Limits { in_flight: Some(2), per_minute: Some(3), ..Limits::default() });
     assert!(begins(&mut coordinator, 1, NOON) && begins(&mut coordinator, 2, NOON));
     for _ in 0..5 {
-        let Acquired::Busy { windows, limit: 2 } = coordinator.acquire(&begin(3, NOON), NOON) else {
+        let Acquired::Busy { windows, limit: 2, by_budgets: false } =
+            coordinator.acquire(&begin(3, NOON), NOON)
+        else {
             panic!()
         };
         assert_eq!(windows[0].remaining, 1);

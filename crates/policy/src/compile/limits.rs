@@ -28,6 +28,9 @@ const DEFAULT: Limits = Limits {
 /// Each request counts for as much longer than its window.
 pub(super) const MAX_TRAVEL: Span = Span::from_secs(10);
 
+/// What an object has said of a key is used for a request within this time: the answer's, and that of a delay.
+const DECIDES_WITHIN: Span = Span::from_ms(1_250);
+
 /// Reads the section, or its defaults, and says whether all of it could be read. `freshness` is the realm's, if that could be.
 pub(super) fn read(item: Option<Item<'_>>, freshness: Option<Span>) -> (Limits, bool) {
     let is_missing = item.is_none();
@@ -55,11 +58,12 @@ pub(super) fn read(item: Option<Item<'_>>, freshness: Option<Span>) -> (Limits, 
     let travel = travel_item.as_ref().map_or(Some(DEFAULT.travel), |item| item.span());
     let travel = travel.unwrap_or(DEFAULT.travel);
     if let (Some(item), Some(freshness)) = (&travel_item, freshness)
-        && (Span::from_ms(1)..=travel).contains(&freshness)
+        && freshness > Span::ZERO
+        && freshness < travel + DECIDES_WITHIN
     {
         item.refuse(
-            format!("{} is not shorter than the realm's freshness", item.name),
-            "lower it or raise freshness: a revoked key's last request arrives within freshness, travel included",
+            format!("{} leaves too little of the realm's freshness", item.name),
+            "lower it, or raise freshness to 1250 ms more: a revoked key's last request arrives within that, travel included",
         );
     }
     (Limits { default, maximum, travel }, is_known)

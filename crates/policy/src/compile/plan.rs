@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     leak::leak,
-    model::{Limits, Plan, Windows},
+    model::{Limits, Plan, Window, Windows},
 };
 
 /// A plan, and where its limits stand.
@@ -57,7 +57,9 @@ pub(super) fn check(plans: &[PlanDraft], realms: &[&Limits], report: &Report) {
                 "keep one: a plan is the same in all realms",
             );
         }
-        for (window, limit) in plan.limits.set() {
+        for (window, limit) in
+            Window::LIMITS.into_iter().filter_map(|window| Some((window, plan.limits.get(window)?)))
+        {
             let maxima: Option<Vec<u32>> = realms.iter().map(|limits| limits.maximum.get(window)).collect();
             if let Some(most) =
                 maxima.and_then(|maxima| maxima.into_iter().max()).filter(|most| limit > *most)

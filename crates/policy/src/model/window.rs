@@ -65,7 +65,7 @@ impl Window {
             Self::Day => "day",
             Self::Month => "month",
             Self::Total => "total",
-            Self::InFlight => "in flight",
+            Self::InFlight => "in-flight",
         }
     }
 

@@ -189,12 +189,18 @@ impl Settings {
         if let Some(name) = body.present("name", |value| input::line(value, 1, 100)) {
             self.name = name;
         }
-        if let Some(scopes) = body.present("scopes", |value| scopes(value, of)) {
+        let scopes = body.present("scopes", |value| scopes(value, of));
+        let gains = |scopes: &Vec<String>| scopes.iter().any(|scope| !self.scopes.contains(scope));
+        let mut may_lack_room = scopes.as_ref().is_some_and(gains);
+        if let Some(scopes) = scopes {
             self.admin_scopes = Some(grants::of_admin_api(of.realm, &scopes));
             self.scopes = scopes;
         }
         if let Some(own) = body.nullable("rateLimit", |value| limits::read(value, &of.realm.limits.maximum)) {
             self.rate_limit = own.unwrap_or_default();
+            may_lack_room = true;
+        }
+        if may_lack_room {
             limits::require_room(body, &self.rate_limit, of.realm, of.kind, &self.scopes);
         }
         if let Some(list) =
