@@ -35,7 +35,7 @@ const newKey = async (perHour) => {
   return (await owner.createKey(fields)).plaintextKey;
 };
 const chat = (key, isolate = 0) => gate.isolates[isolate].send({ target: "/api/chat", headers: bearer(key) });
-/** The origin answers that so many tokens were used. */
+/** The origin answers that this number of tokens was used. */
 const uses = (tokens) => {
   gate.origin.answer = { status: 200, headers: { "x-tokens-used": String(tokens) }, body: "said" };
 };

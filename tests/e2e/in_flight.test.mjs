@@ -1,4 +1,4 @@
-// At most so many requests of a key at the same time, over all isolates: streams that go on, that end, and that never do.
+// The limit of requests of a key at the same time, over all isolates: streams that go on, that end, and that never do.
 
 import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, it } from "node:test";

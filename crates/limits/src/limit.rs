@@ -226,7 +226,7 @@ impl Occupancy {
         self.limit.saturating_sub(taken)
     }
 
-    /// The first moment, not before this one, at which so many more units fit; never if the limit is smaller.
+    /// The first moment, not before this one, at which this number of units fits; never if the limit is smaller.
     pub fn opens_for(&self, more: u32, at: Timestamp) -> Timestamp {
         let mut taken = self.slots.iter().fold(0, |sum: u32, slot| sum.saturating_add(slot.1));
         let mut opens = at;
@@ -240,7 +240,7 @@ impl Occupancy {
         if taken.saturating_add(more) <= self.limit { opens } else { Timestamp::NEVER }
     }
 
-    /// What a client may see at a moment. If so many units do not fit, `reset` says when they do.
+    /// What a client may see at a moment. If this number of units does not fit, `reset` says when it does.
     pub fn state(&self, units: u32, at: Timestamp) -> WindowState {
         let remaining = self.free(at);
         let next = match remaining {

@@ -50,7 +50,7 @@ impl Open {
         Some(Self { header, reserve: 0, by_call: false, places: Vec::new() })
     }
 
-    /// Whether anything of its answer is to be told.
+    /// Whether its object has to hear of its answer.
     pub(crate) fn is_followed(&self) -> bool {
         self.header.is_some() || self.reserve > 0 || self.places.iter().any(|place| place.in_flight)
     }

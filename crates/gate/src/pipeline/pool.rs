@@ -19,7 +19,7 @@ use keyward_core::{
 };
 use keyward_limits::{limit::WindowState, wire::Cancelled};
 
-/// What becomes of a request that is to be charged.
+/// How charging a request ended.
 pub(super) enum Charged {
     /// It may pass.
     Granted(Charge),

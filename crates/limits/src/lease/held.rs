@@ -62,12 +62,12 @@ impl HeldLease {
         }
     }
 
-    /// Whether so many units may be admitted now.
+    /// Whether this number of units may be admitted now.
     pub fn is_usable(&self, units: u32, now: Timestamp) -> bool {
         self.left >= units && self.begins <= now && now < self.ends
     }
 
-    /// Admits so many units, which are left.
+    /// Admits this number of units, which are left.
     pub fn consume(&mut self, units: u32, now: Timestamp) {
         self.left -= units;
         self.used += units;
