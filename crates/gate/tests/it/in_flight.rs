@@ -3,16 +3,23 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use std::{
+    cell::RefCell,
     future::{poll_fn, ready},
+    rc::Rc,
     task::Poll,
 };
 
 use keyward_core::{
     record::{Limits, Record},
     secret::Secret,
-    time::{SECOND, Span},
+    time::{MILLISECOND, SECOND, Span},
 };
 use keyward_gate::{Open, Outcome, handle::Forward, refusal::Answer};
+use keyward_limits::{
+    timing::{FIRST_ANSWER, MAX_DELAY, TRAVEL},
+    wire::CoordinatorCall,
+};
+use keyward_policy::{Policy, Realm};
 use keyward_testing::{
     fake_platform::{FakePlatform, Fault, Request, now, published},
     policy::POLICY,
@@ -25,10 +32,14 @@ fn limited(in_flight: u32) -> (FakePlatform, Secret) {
 }
 
 fn ask(platform: &FakePlatform, key: &Secret) -> Result<Forward, Answer> {
+    ask_under(&POLICY, platform, key)
+}
+
+fn ask_under(policy: &'static Policy, platform: &FakePlatform, key: &Secret) -> Result<Forward, Answer> {
     let bearer = format!("Bearer {}", key.expose());
     let fields = [("authorization", bearer.as_str()), ("cf-connecting-ip", "192.0.2.1")];
     let request = Request { url: URL, fields: &fields, ..Request::default() };
-    match platform.handle(&POLICY, &request).outcome {
+    match platform.handle(policy, &request).outcome {
         Outcome::Forward(forward) => Ok(forward),
         Outcome::Answer(answer) => Err(answer),
         Outcome::Builtin(_) => panic!("no realm's"),
@@ -153,4 +164,23 @@ fn what_names_a_request_is_read_as_it_was_written() {
     {
         assert_eq!(Open::read(text), None);
     }
+}
+
+/// Its object is asked each time, but what that says is used no later than what any object says.
+#[test]
+fn a_second_answer_admits_within_the_realms_freshness() {
+    let (platform, key) = limited(2);
+    let within = Rc::new(RefCell::new(Vec::new()));
+    let seen = Rc::clone(&within);
+    *platform.meanwhile.borrow_mut() = Some(Box::new(move |_, call, _| {
+        if let CoordinatorCall::Acquire(call) = call {
+            seen.borrow_mut().push(call.within);
+        }
+    }));
+    platform.slow_answers.set(vec![FIRST_ANSWER + MILLISECOND]);
+    let realm = Realm { freshness: 2 * SECOND, ..POLICY.realms[0] };
+    let policy = Policy { realms: vec![realm].leak(), ..*POLICY };
+    ask_under(Box::leak(Box::new(policy)), &platform, &key).unwrap();
+    // With a delay and on its way it arrives 2 s after it was asked for.
+    assert_eq!(*within.borrow(), [FIRST_ANSWER, 2 * SECOND - TRAVEL - MAX_DELAY]);
 }

@@ -8,10 +8,10 @@ use keyward_core::{
     secret::Secret,
     time::{SECOND, Span},
 };
-use keyward_gate::{denial::Denial, pipeline::Accepted, refusal::rate_limit_headers};
+use keyward_gate::{Outcome, denial::Denial, pipeline::Accepted, refusal::rate_limit_headers};
 use keyward_policy::Realm;
 use keyward_testing::{
-    fake_platform::{CALLER, FakePlatform},
+    fake_platform::{CALLER, FakePlatform, Request},
     policy::POLICY,
     record,
 };
@@ -203,4 +203,24 @@ fn usage_is_counted_at_the_key_only() {
     let gates = platform.gates.borrow();
     let usage = gates[&platform.hash(&keys[0])].report(now).unwrap();
     assert_eq!(usage.hours.iter().map(|hour| hour.accepted).sum::<u64>(), 3);
+}
+
+#[test]
+fn requests_in_flight_of_all_keys_together_are_told_as_the_tenants() {
+    let pool = Limits { in_flight: Some(1), per_minute: Some(100), ..Limits::default() };
+    let (platform, keys) = with_pool(pool, per_minute(50), 2);
+    let ask = |key: &Secret| {
+        let bearer = format!("Bearer {}", key.expose());
+        let fields = [("authorization", bearer.as_str()), ("cf-connecting-ip", "192.0.2.1")];
+        let url = "https://api.example/api/orders";
+        let request = Request { url, fields: &fields, ..Request::default() };
+        let Outcome::Answer(refused) = platform.handle(&POLICY, &request).outcome else { return None };
+        Some(refused)
+    };
+    assert_eq!(ask(&keys[0]), None);
+    let refused = ask(&keys[1]).unwrap();
+    assert!(refused.body.contains("All keys of this organisation together have 1 request in flight"));
+    assert!(refused.body.contains(r#"["tenant-in-flight"]"#), "{}", refused.body);
+    let (_, left) = refused.headers.iter().find(|(name, _)| *name == "RateLimit").unwrap();
+    assert!(left.starts_with(r#""tenant-minute";r=99"#), "{left}");
 }

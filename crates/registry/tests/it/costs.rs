@@ -49,7 +49,10 @@ fn a_key_that_has_less_already_is_edited_as_before_unless_its_limit_is_set_anew(
     let path = format!("/api-keys/{id}");
     fixture.patch(&owner, &path, json!({"name": "other"})).expect(200);
     fixture.patch(&owner, &path, json!({"rateLimit": {"perMinute": 6}})).expect(400);
+    fixture.patch(&owner, &path, json!({"scopes": ["orders:write"]})).expect(400);
     fixture
         .patch(&owner, &path, json!({"rateLimit": {"perMinute": 6}, "scopes": ["orders:read"]}))
         .expect(200);
+    // Nor does it gain a scope for which that is too little.
+    fixture.patch(&owner, &path, json!({"scopes": ["orders:*"]})).expect(400);
 }
