@@ -17,7 +17,8 @@ export const DEV_ENTRY = "build/dev/worker.js";
  */
 export const isEntry = ({ main }) => main !== undefined && normalize(main) === ENTRY;
 
-const DEMO = "DemoOrigin";
+/** The demo as an entrypoint, and as a handler of the package's template. */
+const DEMO = { entrypoint: "DemoOrigin", handler: "demo" };
 
 /**
  * What stands behind a realm: `url`; or `handler`, in the same Worker; or `service`, which is undefined if wrangler.toml has
@@ -25,16 +26,16 @@ const DEMO = "DemoOrigin";
  */
 export function originOf(realm, config) {
   const { url, binding, handler } = realm.origin ?? {};
-  if (url || handler) return { url, handler, isDemo: false };
+  if (url || handler) return { url, handler, isDemo: handler === DEMO.handler };
   const service = config.services?.find((entry) => entry.binding === binding);
-  return { binding, service, isDemo: service?.entrypoint === DEMO };
+  return { binding, service, isDemo: service?.entrypoint === DEMO.entrypoint };
 }
 
-/** wrangler.toml, as it is written. */
-export async function readConfig() {
+/** The wrangler.toml of a folder, as it is written. */
+export async function readConfig(folder = root) {
   // Set-up installs it, and may run in the same process before.
   const { parse } = await import("smol-toml");
-  return parse(readFileSync(join(root, "wrangler.toml"), "utf8"));
+  return parse(readFileSync(join(folder, "wrangler.toml"), "utf8"));
 }
 
 /** What wrangler gives an environment of the top of the file; everything else it has to say itself. */
@@ -63,16 +64,15 @@ function deployments(config) {
   ];
 }
 
-/** The id of the namespace for keys, once it has one. */
-const keysOf = ({ kv_namespaces: all = [] }) =>
-  all.find(({ binding, id = "" }) => binding === "KEYS" && !/^0*$/.test(id))?.id;
+/** The id of the namespace for keys, if it is named. Without one the first deployment makes a namespace. */
+const keysOf = ({ kv_namespaces: all = [] }) => all.find(({ binding }) => binding === "KEYS")?.id;
 
 /**
  * What the gate cannot do without and a deployment would not have, a line each: in the file's words, of each
  * environment, since wrangler uploads it all the same.
  */
-export async function missing(policies) {
-  const config = await readConfig();
+export async function missing(policies, folder = root) {
+  const config = await readConfig(folder);
   const lines = [];
   const ids = new Map();
   for (const [at, own] of deployments(config)) {
@@ -144,20 +144,16 @@ export async function missing(policies) {
 }
 
 /** What is left to do before a deployment with these policies is of use, a line each. */
-export async function openEnds(policies) {
+export async function openEnds(policies, folder = root) {
   const lines = [];
-  for (const [at, own] of deployments(await readConfig())) {
+  for (const [at, own] of deployments(await readConfig(folder))) {
     const where = at && `[${at.slice(0, -1)}]: `;
     for (const realm of realmsOf(policies)) {
-      if (originOf(realm, own).isDemo)
-        lines.push(
-          `${where}the origin of realm ${realm.id} is the demo, which is not deployed: name your Worker in [[${at}services]] of wrangler.toml, or a url in the policy.`,
-        );
-    }
-    if (own.kv_namespaces?.some(({ id = "" }) => /^0*$/.test(id))) {
-      lines.push(
-        `${where}the KV namespace has no id yet: npx wrangler kv namespace create KEYS, and put the id into wrangler.toml.`,
-      );
+      const { isDemo, handler } = originOf(realm, own);
+      const instead = handler
+        ? "which shows whoever calls what it received: name a url in the policy, or a handler of yours."
+        : `which is not deployed: name your Worker in [[${at}services]] of wrangler.toml, or a url in the policy.`;
+      if (isDemo) lines.push(`${where}the origin of realm ${realm.id} is the demo, ${instead}`);
     }
     if (!own.routes && !own.route && !own.workers_dev)
       lines.push(`${where}no routes: nothing reaches the Worker until wrangler.toml lists some.`);

@@ -20,6 +20,9 @@ import { fileURLToPath } from "node:url";
 export const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 export const bin = join(root, "node_modules", ".bin");
 
+/** The module of `keyward check`, relative to the root. */
+export const CHECKER = "build/check/keyward_check.js";
+
 /** For long outputs of the tools; not committed. */
 export const logs = join(root, "target", "logs");
 

@@ -6,22 +6,22 @@ import { dirname, join, resolve } from "node:path";
 import { root } from "./places.mjs";
 
 /**
- * A policy file and those that it includes, in order: a Map of path (relative to the root) to what stands
+ * A policy file and those that it includes, in order: a Map of path (relative to the folder) to what stands
  * there, which is nothing for a file that is not there.
  */
-export async function readPolicies(path, found = new Map()) {
+export async function readPolicies(path, folder = root, found = new Map()) {
   if (found.has(path)) return found;
   // Set-up installs it, and may run in the same process before.
   const { parse } = await import("smol-toml");
   let policy = {};
   try {
-    if (existsSync(resolve(root, path))) policy = parse(readFileSync(resolve(root, path), "utf8"));
+    if (existsSync(resolve(folder, path))) policy = parse(readFileSync(resolve(folder, path), "utf8"));
   } catch {
     // `keyward check` says what is wrong with it.
   }
   found.set(path, policy);
   for (const included of [policy.include ?? []].flat())
-    await readPolicies(join(dirname(path), String(included)), found);
+    await readPolicies(join(dirname(path), String(included)), folder, found);
   return found;
 }
 

@@ -117,12 +117,12 @@ export function refuseUnfit(
 export const ANOTHER_TOKEN = "Take its line out: a random one is then made in its place.";
 
 /**
- * The secrets of the gate on this machine. Those that are not there yet are made: its own, and, at
+ * The secrets of the gate on this machine, from such a file. Those that are not there yet are made: its own, and, at
  * random, those that a policy names.
  */
-export function devSecrets(named = []) {
-  const known = readSecrets(DEV_VARS);
-  refuseUnfit(DEV_VARS, known);
+export function devSecrets(named = [], file = DEV_VARS) {
+  const known = readSecrets(file);
+  refuseUnfit(file, known);
   const made = Object.entries(MADE)
     .filter(([name]) => !known[name])
     .map(([name, make]) => [name, make()]);
@@ -132,7 +132,7 @@ export function devSecrets(named = []) {
     .map((name) => [name, randomBytes(32).toString("hex")]);
   const missing = Object.fromEntries([...made, ...others]);
   if (Object.keys(missing).length) {
-    appendSecrets(DEV_VARS, "# Secrets of the gate on this machine. Not for a deployment, not for git.", missing);
+    appendSecrets(file, "# Secrets of the gate on this machine. Not for a deployment, not for git.", missing);
   }
   return { ...known, ...missing };
 }

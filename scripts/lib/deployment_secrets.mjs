@@ -1,0 +1,63 @@
+// The secrets of a deployment, in a file that git ignores and only its owner may read.
+
+import { mkdirSync } from "node:fs";
+import { dirname, join, relative } from "node:path";
+
+import { readPolicies, realmsOf, secretsOf } from "./policy.mjs";
+import { appendSecrets, MADE, readSecrets, refuseUnfit, replaceSecrets } from "./secrets.mjs";
+
+const COMMENT = "# Secrets of the deployment. Keep a copy in a safe place: without KEYWARD_SECRET no key is valid.";
+
+/**
+ * Makes those that are not there yet, and says what to do with them. With `isRotation`, KEYWARD_SECRET becomes a previous one, under
+ * which keys stay valid, and a new one is made.
+ * @param {{ folder: string, policy: string, isRotation?: boolean, deploy: string }} how `deploy`: the command that deploys
+ */
+export async function makeSecrets({ folder, policy, isRotation = false, deploy }) {
+  const file = join(folder, ".keyward", "secrets.env");
+  const policies = await readPolicies(policy, folder);
+  const named = secretsOf(realmsOf(policies));
+  const { page = "/admin" } = policies.get(policy).admin ?? {};
+
+  const known = readSecrets(file);
+  refuseUnfit(file, known);
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+  const made = Object.fromEntries(
+    Object.entries(MADE)
+      .filter(([name]) => !known[name])
+      .map(([name, make]) => [name, make()]),
+  );
+  if (Object.keys(made).length) appendSecrets(file, COMMENT, made);
+  const isRotated = isRotation && !made.KEYWARD_SECRET;
+  if (isRotated) rotate(file, known);
+
+  const shown = relative(process.cwd(), file);
+  const what = [
+    ...Object.keys(made),
+    ...(isRotated ? ["KEYWARD_SECRET, and the one before as KEYWARD_SECRET_PREVIOUS"] : []),
+  ];
+  console.log(
+    `\n${what.length ? `Written to ${shown}: ${what.join(", ")}.` : `${shown} has them already; nothing is changed.`} Keep a copy in a safe place.`,
+  );
+  const others = named.filter((name) => !known[name]);
+  if (others.length)
+    console.log(
+      `The policy names more, which others have made: add them to the file, NAME=value a line: ${others.join(", ")}.`,
+    );
+  console.log(`
+  A first deployment       ${deploy} --secrets-file ${shown}
+  One that is deployed     npx wrangler secret bulk ${shown}
+  The first owner          https://YOUR-HOST${page}/#setup=${made.KEYWARD_SETUP_TOKEN ?? known.KEYWARD_SETUP_TOKEN}`);
+}
+
+/**
+ * Makes a new secret, and the one that was there the first of the previous ones.
+ * @param {string} file
+ * @param {NodeJS.Dict<string>} known
+ */
+function rotate(file, { KEYWARD_SECRET, KEYWARD_SECRET_PREVIOUS }) {
+  replaceSecrets(file, {
+    KEYWARD_SECRET: MADE.KEYWARD_SECRET(),
+    KEYWARD_SECRET_PREVIOUS: [KEYWARD_SECRET, KEYWARD_SECRET_PREVIOUS].filter(Boolean).join(","),
+  });
+}
