@@ -4,12 +4,21 @@ import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 
-import { CHECKER } from "./compile.mjs";
-import { root } from "./places.mjs";
+import { CHECKER, root } from "./places.mjs";
 import { Failure, messageOf } from "./progress.mjs";
 
 /** The JSON Schema of a policy. */
 export const schema = async () => (await load()).schema();
+
+/**
+ * What the gate would decide by a policy's document, as the admin API's `POST /explain` says it, or without a `path` its `GET /routes`.
+ * Each answer takes memory for good.
+ * @param {string} document
+ * @param {{ realm?: string, method?: string, path?: string, host?: string, scopes?: string[], plan?: string }} asked `scopes`: of a key that
+ *   the request shows; without them it shows none
+ */
+export const answer = async (document, asked) =>
+  JSON.parse((await load()).answer(document, JSON.stringify(asked), Date.now()));
 
 const load = () => import(pathToFileURL(join(root, CHECKER)).href);
 

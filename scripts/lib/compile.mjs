@@ -4,16 +4,13 @@
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-import { bin, fingerprint, logs, put, root, toolEnv, toolsDir, toolsKey } from "./places.mjs";
+import { bin, CHECKER, fingerprint, logs, put, root, toolEnv, toolsDir, toolsKey } from "./places.mjs";
 import { CARGO_PROGRESS, cratesIn, Failure, output, run, Steps } from "./progress.mjs";
 import { compilingAlone } from "./running.mjs";
 import { stripped } from "./wasm.mjs";
 
 /** @import { Progress, RunOptions } from "./progress.mjs" */
 /** @typedef {{ what: string, crate: string, sources: string[], stamp: string, made: string[] }} Part A crate, what it is made of, and what of it. */
-
-/** The module of `keyward check`, relative to the root. */
-export const CHECKER = "build/check/keyward_check.js";
 
 const TARGET = "wasm32-unknown-unknown";
 const SHARED = [
@@ -49,7 +46,11 @@ const CHECK = {
   what: "keyward check",
   crate: "keyward-check",
   // What it says of each field in the schema stands in docs/policy.md.
-  sources: [...SHARED, ...crates("check", "json", "policy", "unicode"), "docs/policy.md"],
+  sources: [
+    ...SHARED,
+    ...crates("changes", "check", "core", "gate", "json", "limits", "policy", "unicode"),
+    "docs/policy.md",
+  ],
   stamp: "build/check/.keyward-check",
   made: [CHECKER, "build/check/keyward_check_bg.wasm"],
 };

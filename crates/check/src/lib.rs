@@ -27,10 +27,17 @@
 //! assert!(error.to_string().starts_with("error: keyward.toml:6: [[realm]] has no field \"orign\""), "{error}");
 //! ```
 
+use keyward_core::{
+    question::{Question, SupposedRequest},
+    record::{Record, Tenant, TenantStatus},
+    time::Timestamp,
+};
+use keyward_gate::explain;
 use keyward_policy::{
     compile::{Field, Mistakes, ReadError, Section, compile, schema},
     document,
 };
+use serde::Deserialize;
 use thiserror::Error;
 
 /// Why there is no document.
@@ -42,6 +49,12 @@ pub enum Error {
     /// It cannot be written, a fault of Keyward's own.
     #[error("the policy cannot be written as JSON: {0}")]
     Write(#[from] serde_json::Error),
+    /// The document of a policy cannot be read.
+    #[error("{0}")]
+    Unreadable(#[from] document::Unreadable),
+    /// It is asked nothing that can be answered.
+    #[error("this is not a question: {0}")]
+    Question(serde_json::Error),
 }
 
 /// Checks a policy and the files that it includes, and writes it as a document. `read` gives the text of a file, or
@@ -51,6 +64,42 @@ pub enum Error {
 /// [`enum@Error`], which is what to print.
 pub fn check(file: &str, read: impl FnMut(&str) -> Result<String, ReadError>) -> Result<String, Error> {
     Ok(document::write(&compile(file, read)?)?)
+}
+
+/// What one asks of a policy: about a request, or without one about its routes.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Asked {
+    /// On one of whose hosts, or whose routes; all of them without it.
+    realm: Option<String>,
+    method: String,
+    /// Path and query; without one it is about routes.
+    path: Option<String>,
+    host: Option<String>,
+    address: Option<String>,
+    origin: Option<String>,
+    session_id: Option<String>,
+    /// Scopes of the live secret key that the request shows; without them it shows none.
+    scopes: Option<Vec<String>>,
+    /// The plan of that key's tenant.
+    plan: Option<String>,
+}
+
+/// What the gate would decide by this policy, as the admin API's `POST /explain` and `GET /routes` say it: in JSON. `asked` is [`Asked`] in
+/// JSON, `now` milliseconds since 1970. The policy stays in memory for good.
+///
+/// # Errors
+/// The document or the question cannot be read.
+pub fn answer(document: &str, asked: &str, now: i64) -> Result<String, Error> {
+    let policy = Box::leak(Box::new(document::read(document)?));
+    let Asked { realm, method, path, host, address, origin, session_id, scopes, plan } =
+        serde_json::from_str(asked).map_err(Error::Question)?;
+    let tenant =
+        Tenant { id: "nobody".to_owned(), code: None, status: TenantStatus::Active, plan, pool: None };
+    let record = scopes.map(|scopes| Record::live(String::new(), String::new(), tenant.clone(), scopes));
+    let request = path.map(|path| SupposedRequest { method, path, host, address, origin, session_id });
+    let question = Question { tenant, realm, request, key: None, record };
+    Ok(explain::answer_without_deployment(policy, &question, Timestamp(now)).to_string())
 }
 
 /// The policy's JSON Schema, with what `docs/policy.md` says of each field.
@@ -121,6 +170,15 @@ mod node {
             )),
         };
         super::check(file, read).map_err(|error| JsError::new(&error.to_string()))
+    }
+
+    /// As [`super::answer`].
+    ///
+    /// # Errors
+    /// What to print.
+    #[wasm_bindgen]
+    pub fn answer(document: &str, asked: &str, now: f64) -> Result<String, JsError> {
+        super::answer(document, asked, now as i64).map_err(|error| JsError::new(&error.to_string()))
     }
 
     /// The policy's JSON Schema.

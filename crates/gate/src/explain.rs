@@ -54,6 +54,24 @@ impl<P: Platform> Gate<'_, P> {
     }
 }
 
+/// The answer to a question that is asked of a policy alone, without a deployment: as JSON. Where that needs a secret, there is
+/// one that nobody has.
+pub fn answer_without_deployment(policy: &'static Policy, question: &Question, now: Timestamp) -> Value {
+    let secrets = Secrets::new("", None);
+    let explainer = Explainer {
+        policy,
+        question,
+        secrets: Ok(&secrets),
+        now,
+        secret: &|_| Some(Secret::new("")),
+        has_limiter: &|_| true,
+    };
+    match &question.request {
+        Some(request) => explainer.explain(request, "localhost"),
+        None => explainer.routes(),
+    }
+}
+
 /// What an answer is made from.
 struct Explainer<'a> {
     policy: &'static Policy,
