@@ -1,0 +1,98 @@
+// Calls of the admin API of a gate that runs, here or deployed.
+
+import { existsSync } from "node:fs";
+import { resolve } from "node:path";
+
+import { readPolicies } from "../scripts/lib/policy.mjs";
+import { Failure, messageOf } from "../scripts/lib/progress.mjs";
+import { readSecrets } from "../scripts/lib/secrets.mjs";
+import { DEV_VARS, folder } from "./folder.mjs";
+
+/** Longer than the gate takes for any answer. */
+const ANSWERED_WITHIN_MS = 60_000;
+const LOCAL = "http://127.0.0.1:8787";
+
+/** Options of every command that calls it. */
+export const OPTIONS = /** @type {const} */ ({ url: { type: "string" }, json: { type: "boolean" } });
+
+export const HELP = `Which gate: --url https://api.example.com, or KEYWARD_URL; else the one that keyward dev runs on this machine.
+Who asks: the key in KEYWARD_ADMIN_KEY, of the scope admin:write (admin:read to look). On this machine the set-up token of .dev.vars
+does, until there is an owner.
+--json prints what the gate answers.`;
+
+/**
+ * Whom to ask, and as whom.
+ * @param {{ url?: string }} options
+ */
+export async function adminApi({ url = process.env.KEYWARD_URL ?? LOCAL }) {
+  if (!URL.canParse(url) || !/^https?:/.test(url))
+    throw new Failure(`${JSON.stringify(url)} is not an address`, "Write it whole: --url https://api.example.com");
+  const { protocol, hostname, origin } = new URL(url);
+  const isHere = ["127.0.0.1", "localhost", "[::1]"].includes(hostname);
+  if (protocol === "http:" && !isHere)
+    throw new Failure(
+      `${origin} is not asked without TLS: whoever is on the way would read the key`,
+      "Write https://.",
+    );
+  const key = process.env.KEYWARD_ADMIN_KEY;
+  const { KEYWARD_SETUP_TOKEN } = isHere ? readSecrets(DEV_VARS) : {};
+  if (!key && !KEYWARD_SETUP_TOKEN)
+    throw new Failure(
+      "nobody is named who asks",
+      "Set KEYWARD_ADMIN_KEY to a key of the scope admin:write; the admin page makes one.",
+    );
+  const base = origin + (await apiPath());
+  const credential = key ? `Bearer ${key}` : `Setup ${KEYWARD_SETUP_TOKEN}`;
+  /**
+   * @param {string} method
+   * @param {string} path
+   * @param {object} [body]
+   * @returns {Promise<any>}
+   */
+  return async (method, path, body) => {
+    const headers = { Authorization: credential, ...(body && { "Content-Type": "application/json" }) };
+    let answer;
+    try {
+      answer = await fetch(base + path, {
+        method,
+        headers,
+        body: body && JSON.stringify(body),
+        redirect: "error",
+        signal: AbortSignal.timeout(ANSWERED_WITHIN_MS),
+      });
+    } catch (error) {
+      const { cause } = /** @type {Error} */ (error);
+      throw new Failure(
+        `${base} cannot be asked: ${messageOf(cause ?? error)}`,
+        isHere ? "Is it running? npx keyward dev" : "Is the address right, and is there a network?",
+      );
+    }
+    const text = await answer.text();
+    const isJson = /[/+]json/.test(answer.headers.get("content-type") ?? "");
+    if (answer.ok && (isJson || text === "")) return text ? JSON.parse(text) : {};
+    throw refused(base, answer.status, isJson ? JSON.parse(text) : {}, key !== undefined);
+  };
+}
+
+/** Where the policy of this folder has the admin API. */
+async function apiPath() {
+  const policy = process.env.KEYWARD_POLICY ?? "keyward.toml";
+  const { admin } = existsSync(resolve(folder, policy)) ? (await readPolicies(policy, folder)).get(policy) : {};
+  return admin?.api ?? "/api/admin";
+}
+
+/**
+ * @param {string} base
+ * @param {number} status
+ * @param {{ code?: string, detail?: string, errors?: { field: string, message: string }[] }} body
+ * @param {boolean} hasKey
+ */
+function refused(base, status, { code, detail, errors = [] }, hasKey) {
+  if (!code) return new Failure(`${base} answers ${status}, and not as a gate does`, "Is that the gate's address?");
+  const fields = errors.map(({ field, message }) => `${field}: ${message}`);
+  const who = hasKey
+    ? "The key in KEYWARD_ADMIN_KEY is not one of this gate, or not valid any more."
+    : "There is an owner, so the set-up token is over: set KEYWARD_ADMIN_KEY to a key of the scope admin:write; the admin page makes one.";
+  const hint = status === 401 ? who : fields.join("\n");
+  return new Failure(`${status} ${code}: ${detail ?? ""}`.trim(), hint);
+}

@@ -1,0 +1,38 @@
+// `keyward policy explain`: the gate's own decision about a request that nobody sent.
+
+import { answer, check } from "../scripts/lib/check.mjs";
+import { Failure } from "../scripts/lib/progress.mjs";
+import { policyFile, read, readArgs } from "./folder.mjs";
+
+const OPTIONS = /** @type {const} */ ({
+  host: { type: "string" },
+  scopes: { type: "string" },
+  plan: { type: "string" },
+  policy: { type: "string" },
+  json: { type: "boolean" },
+});
+
+/**
+ * @param {string[]} args
+ * @param {string} help
+ */
+export async function explain(args, help) {
+  const { values, positionals } = readArgs(args, { help, options: OPTIONS, allowPositionals: true });
+  const [method, path, ...more] = positionals;
+  if (!method || !path || more.length) throw new Failure("a method and a path are needed: GET /api/orders", help);
+  if (!path.startsWith("/"))
+    throw new Failure(
+      `${JSON.stringify(path)} is not a path`,
+      "It begins with /: keyward policy explain GET /api/orders",
+    );
+  const document = await check(policyFile(values.policy), read);
+  const { host, plan } = values;
+  const scopes = values.scopes?.split(",").filter(Boolean);
+  const said = await answer(document, { method: method.toUpperCase(), path, host, scopes, plan });
+  if (values.json) return console.log(JSON.stringify(said, null, 2));
+  for (const { step, ok, detail } of said.steps)
+    console.log(`  ${ok ? "ok" : "no"}  ${step.padEnd(10)}  ${detail ?? ""}`.trimEnd());
+  console.log(
+    `\n${said.allowed ? "It would pass." : `It would be refused: ${said.status ?? "it depends"} ${said.code ?? ""}`.trim()}`,
+  );
+}

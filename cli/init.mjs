@@ -1,0 +1,87 @@
+// `keyward init`: writes what a gate needs into this folder. What is there already stays as it is.
+
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+
+import { root } from "../scripts/lib/places.mjs";
+import { Failure } from "../scripts/lib/progress.mjs";
+import { devSecrets } from "../scripts/lib/secrets.mjs";
+import { DEV_VARS, folder, readArgs } from "./folder.mjs";
+
+const HELP = `usage: keyward init
+
+Writes keyward.toml (the policy), worker.js, wrangler.toml, package.json, .gitignore, and secrets for this machine into this folder. Files that
+are there stay as they are; package.json gets what it lacks.`;
+
+const TEMPLATE = join(root, "cli", "template");
+
+/** Names that npm would not pack, as the template has them. */
+const NAMES = { gitignore: ".gitignore" };
+
+/** What a package.json needs. */
+const SCRIPTS = { dev: "keyward dev", check: "keyward check", deploy: "keyward deploy" };
+
+/** @param {string[]} args */
+export async function run(args) {
+  readArgs(args, { help: HELP });
+  const lines = readdirSync(TEMPLATE).map((name) => {
+    const to = NAMES[/** @type {keyof typeof NAMES} */ (name)] ?? name;
+    return said(to, writeUnlessThere(to, readFileSync(join(TEMPLATE, name), "utf8")));
+  });
+  lines.push(said("package.json", completePackage()));
+  const hadSecrets = existsSync(DEV_VARS);
+  devSecrets([], DEV_VARS);
+  lines.push(said(".dev.vars", hadSecrets ? "there already" : "written: secrets for this machine, not for git"));
+  console.log(lines.join("\n"));
+  console.log("\nNext:\n  npm install\n  npx keyward dev");
+}
+
+/**
+ * @param {string} name
+ * @param {string} what
+ */
+const said = (name, what) => `  ${name.padEnd(14)} ${what}`;
+
+/**
+ * @param {string} name
+ * @param {string} text
+ */
+function writeUnlessThere(name, text) {
+  const file = join(folder, name);
+  if (existsSync(file)) return "there already";
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, text);
+  return "written";
+}
+
+/** Adds to package.json what it lacks, or writes one. */
+function completePackage() {
+  const file = join(folder, "package.json");
+  const own = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+  const isNew = !existsSync(file);
+  const text = isNew ? "{}" : readFileSync(file, "utf8");
+  /** @type {{ dependencies?: Record<string, string>, devDependencies?: Record<string, string>, scripts?: Record<string, string> }} */
+  let found;
+  try {
+    found = JSON.parse(text);
+  } catch (error) {
+    throw new Failure(
+      `package.json is not JSON: ${/** @type {Error} */ (error).message}`,
+      "Mend it, and run keyward init again.",
+    );
+  }
+  const has = (/** @type {string} */ name) => found.dependencies?.[name] ?? found.devDependencies?.[name];
+  const devDependencies = { ...found.devDependencies };
+  if (!has("keyward")) devDependencies.keyward = `^${own.version}`;
+  if (!has("wrangler")) devDependencies.wrangler = own.peerDependencies.wrangler;
+  const completed = {
+    ...(isNew && { private: true, type: "module" }),
+    ...found,
+    scripts: { ...SCRIPTS, ...found.scripts },
+    devDependencies,
+  };
+  const written = `${JSON.stringify(completed, null, 2)}\n`;
+  if (written === text) return "there already";
+  writeFileSync(file, written);
+  return isNew ? "written" : "completed";
+}
