@@ -6,7 +6,7 @@ import { resolve } from "node:path";
 import { readPolicies } from "../scripts/lib/policy.mjs";
 import { Failure, messageOf } from "../scripts/lib/progress.mjs";
 import { readSecrets } from "../scripts/lib/secrets.mjs";
-import { DEV_VARS, folder } from "./folder.mjs";
+import { DEV_VARS, folder, isHere } from "./folder.mjs";
 
 /** Longer than the gate takes for any answer. */
 const ANSWERED_WITHIN_MS = 60_000;
@@ -28,14 +28,14 @@ export async function adminApi({ url = process.env.KEYWARD_URL ?? LOCAL }) {
   if (!URL.canParse(url) || !/^https?:/.test(url))
     throw new Failure(`${JSON.stringify(url)} is not an address`, "Write it whole: --url https://api.example.com");
   const { protocol, hostname, origin } = new URL(url);
-  const isHere = ["127.0.0.1", "localhost", "[::1]"].includes(hostname);
-  if (protocol === "http:" && !isHere)
+  const isLocal = isHere(hostname);
+  if (protocol === "http:" && !isLocal)
     throw new Failure(
       `${origin} is not asked without TLS: whoever is on the way would read the key`,
       "Write https://.",
     );
   const key = process.env.KEYWARD_ADMIN_KEY;
-  const { KEYWARD_SETUP_TOKEN } = isHere ? readSecrets(DEV_VARS) : {};
+  const { KEYWARD_SETUP_TOKEN } = isLocal ? readSecrets(DEV_VARS) : {};
   if (!key && !KEYWARD_SETUP_TOKEN)
     throw new Failure(
       "nobody is named who asks",
@@ -64,7 +64,7 @@ export async function adminApi({ url = process.env.KEYWARD_URL ?? LOCAL }) {
       const { cause } = /** @type {Error} */ (error);
       throw new Failure(
         `${base} cannot be asked: ${messageOf(cause ?? error)}`,
-        isHere ? "Is it running? npx keyward dev" : "Is the address right, and is there a network?",
+        isLocal ? "Is it running? npx keyward dev" : "Is the address right, and is there a network?",
       );
     }
     const text = await answer.text();

@@ -69,6 +69,12 @@ export function wranglerScript() {
   }
 }
 
+/** The version of this command. */
+export const ownVersion = () => JSON.parse(readFileSync(join(root, "package.json"), "utf8")).version;
+
+/** Whether a host is this machine. @param {string} hostname */
+export const isHere = (hostname) => ["127.0.0.1", "localhost", "[::1]"].includes(hostname);
+
 /** Fails if this is another version than the one that the folder's Worker imports: they must agree about the policy's document. */
 export function refuseOtherVersion() {
   /** @type {string} */
@@ -78,7 +84,7 @@ export function refuseOtherVersion() {
   } catch {
     throw new Failure("keyward is not installed in this folder", "npm install, or npx keyward init in an empty one.");
   }
-  const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+  const version = ownVersion();
   if (installed !== version) {
     throw new Failure(
       `this is keyward ${version}, but the Worker of this folder imports keyward ${installed}`,

@@ -1,11 +1,8 @@
 #!/usr/bin/env node
 // The command `keyward`: a gate in a folder of one's own, without a compiler.
 
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
-
-import { root } from "../scripts/lib/places.mjs";
 import { Failure, runMain } from "../scripts/lib/progress.mjs";
+import { ownVersion } from "./folder.mjs";
 
 /** Each command: its arguments, what it does, and the module whose `run(args)` does it. */
 const COMMANDS = {
@@ -16,13 +13,14 @@ const COMMANDS = {
   secrets: ["[--rotate] [--policy FILE]", "makes the secrets of a deployment", "./secrets.mjs"],
   deploy: ["[wrangler's options]", "checks, and has wrangler deploy", "./deploy.mjs"],
   keys: ["create | list | revoke | rotate | usage", "manages keys of a gate that runs", "./keys.mjs"],
+  doctor: ["URL", "looks whether a gate that runs is whole, closed and the only way to its origin", "./doctor.mjs"],
   policy: ["explain GET /path | import openapi.yaml", "says what the policy does, or makes one", "./policy.mjs"],
 };
 
 /** @param {string[]} args */
 async function main([name, ...args]) {
   if (!name || name === "help" || name === "--help" || name === "-h") return console.log(usage());
-  if (name === "--version" || name === "-v") return console.log(version());
+  if (name === "--version" || name === "-v") return console.log(ownVersion());
   if (!Object.hasOwn(COMMANDS, name)) {
     throw new Failure(`keyward has no command ${JSON.stringify(name)}`, usage());
   }
@@ -31,15 +29,13 @@ async function main([name, ...args]) {
   await run(args);
 }
 
-const version = () => JSON.parse(readFileSync(join(root, "package.json"), "utf8")).version;
-
 function usage() {
   const lines = Object.entries(COMMANDS).map(([name, [args, what]]) => {
     const line = `  keyward ${name}${args && ` ${args}`}`;
     return `${line}\n      ${what}`;
   });
   return [
-    `keyward ${version()}: an API-key gate at the edge`,
+    `keyward ${ownVersion()}: an API-key gate at the edge`,
     "",
     ...lines,
     "",

@@ -1,8 +1,11 @@
 // `/readyz`: whether all that the gate needs is there. Anybody learns whether, an operator what.
 
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, it } from "node:test";
 
+import { root } from "../../scripts/lib/places.mjs";
 import { startGate } from "./harness/gate.mjs";
 import { handled } from "./harness/policies.mjs";
 import { begin } from "./harness/raw.mjs";
@@ -37,9 +40,14 @@ describe("a gate that has all it needs", () => {
       origins: "ok",
       limitsByNetwork: "ok",
     };
-    assert.deepEqual((await ready(gate, setUp(gate))).json(), { status: "ok", parts });
+    const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+    assert.deepEqual((await ready(gate, setUp(gate))).json(), { status: "ok", parts, version });
     const owner = await gate.owner();
-    assert.deepEqual((await ready(gate, { Authorization: `Bearer ${owner.token}` })).json(), { status: "ok", parts });
+    assert.deepEqual((await ready(gate, { Authorization: `Bearer ${owner.token}` })).json(), {
+      status: "ok",
+      parts,
+      version,
+    });
 
     for (const [what, headers] of /** @type {[string, Record<string, string>][]} */ ([
       ["a wrong token", { Authorization: `Setup ${"x".repeat(32)}` }],

@@ -55,7 +55,7 @@ impl Readiness {
         if self.parts.iter().all(|(_, fault)| fault.is_none()) { 200 } else { 503 }
     }
 
-    /// The answer's JSON; with `details` each part too.
+    /// The answer's JSON; with `details` each part and the gate's version too.
     pub fn body(&self, details: bool) -> String {
         let status = if self.status() == 200 { "ok" } else { "unavailable" };
         let mut body = json!({ "status": status });
@@ -64,6 +64,7 @@ impl Readiness {
             let parts: Map<_, _> =
                 self.parts.iter().map(|(part, it)| ((*part).to_owned(), told(it))).collect();
             body.insert("parts".to_owned(), Value::Object(parts));
+            body.insert("version".to_owned(), env!("CARGO_PKG_VERSION").into());
         }
         body.to_string()
     }

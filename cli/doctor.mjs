@@ -1,0 +1,195 @@
+// `keyward doctor`: whether a gate that runs is whole, closed and the only way to its origin.
+
+import { join } from "node:path";
+
+import { demoOf } from "../scripts/lib/demo.mjs";
+import { originOf, readConfig } from "../scripts/lib/deployment.mjs";
+import { readPolicies, realmsOf } from "../scripts/lib/policy.mjs";
+import { Failure, messageOf } from "../scripts/lib/progress.mjs";
+import { readSecrets } from "../scripts/lib/secrets.mjs";
+import { DEV_VARS, folder, isHere, OWN, ownVersion, policyFile, readArgs } from "./folder.mjs";
+import { ask, send } from "./http.mjs";
+
+const HELP = `usage: keyward doctor URL [--policy FILE]
+
+Looks at a gate that runs, here or deployed: that it answers and has all it needs, that what the policy guards is refused without a
+credential, that the origin cannot be reached past it, that clocks and versions agree, and what wrangler.toml leaves open. The exit code is 1 if
+something is wrong. The gate's details are read with the set-up token, from .keyward/secrets.env or .dev.vars.`;
+
+/** By how much the gate's clock may differ from this machine's: its answers tell whole seconds, and took some time. */
+const CLOCK_MS = 5_000;
+
+/** @typedef {{ mark: "ok" | "WRONG" | "look", what: string, hint?: string }} Finding */
+
+const ok = (/** @type {string} */ what) => /** @type {Finding} */ ({ mark: "ok", what });
+const wrong = (/** @type {string} */ what, /** @type {string} */ hint) =>
+  /** @type {Finding} */ ({ mark: "WRONG", what, hint });
+/** What nobody can see from here. */
+const look = (/** @type {string} */ what, /** @type {string} */ hint) =>
+  /** @type {Finding} */ ({ mark: "look", what, hint });
+
+/** @param {string[]} args */
+export async function run(args) {
+  const { values, positionals } = readArgs(args, {
+    help: HELP,
+    options: { policy: { type: "string" } },
+    allowPositionals: true,
+  });
+  const [url, ...more] = positionals;
+  if (!url || more.length || !URL.canParse(url) || !/^https?:/.test(url))
+    throw new Failure("the address of one gate is needed: https://api.example.com", HELP);
+  const { origin, protocol, hostname } = new URL(url);
+  const realms = realmsOf(await readPolicies(policyFile(values.policy), folder));
+  const config = await readConfig(folder);
+  const findings = [
+    ...(await ofGate(origin, hostname)),
+    ...(protocol === "http:" && !isHere(hostname) ? [wrong("it is asked without TLS", "Use the https address.")] : []),
+    ...(await ofRefusals(origin, realms)),
+    ...(await ofOrigins(realms, config)),
+    ...(isHere(hostname) ? [] : ofConfig(config)),
+  ];
+  for (const { mark, what, hint } of findings)
+    console.log(`  ${mark.padEnd(5)}  ${what}${hint ? `\n         ${hint}` : ""}`);
+  const faults = findings.filter(({ mark }) => mark === "WRONG").length;
+  if (faults)
+    throw new Failure(`${faults} of ${findings.length} findings are wrong`, "Each says above how to mend it.");
+  console.log("\nNothing is wrong.");
+}
+
+/**
+ * Whether it answers, and has all it needs.
+ * @param {string} base
+ * @param {string} hostname
+ */
+async function ofGate(base, hostname) {
+  const file = isHere(hostname) ? DEV_VARS : join(OWN, "secrets.env");
+  const { KEYWARD_SETUP_TOKEN: token } = readSecrets(file);
+  const began = Date.now();
+  const health = await ask(base, "/healthz");
+  if (health.status !== 200)
+    throw new Failure(
+      `${base}/healthz answers ${health.status}, and not as a gate does`,
+      "Is that the gate's address? Do its routes have /healthz?",
+    );
+  const clock = Date.parse(health.headers.date ?? "");
+  const [early, late] = [began - CLOCK_MS, Date.now() + CLOCK_MS];
+  const findings = [ok("it answers")];
+  findings.push(
+    clock >= early && clock <= late
+      ? ok("its clock and this machine's agree")
+      : wrong(
+          `its clock shows ${health.headers.date}, this machine's ${new Date().toUTCString()}`,
+          "Set the one that is wrong: keys expire, and tokens are judged, by the gate's.",
+        ),
+  );
+  const ready = await ask(base, "/readyz", token ? { Authorization: `Setup ${token}` } : {});
+  const { parts, version } = ready.json() ?? {};
+  if (!parts) {
+    const details = "its parts are not told";
+    findings.push(
+      ready.status === 200
+        ? look(
+            `it has all it needs; ${details}`,
+            "For each part and the version, put the deployment's KEYWARD_SETUP_TOKEN into .keyward/secrets.env.",
+          )
+        : wrong(
+            `it lacks something (/readyz: ${ready.status}), and ${details}`,
+            "Put the deployment's KEYWARD_SETUP_TOKEN into .keyward/secrets.env and ask again.",
+          ),
+    );
+    return findings;
+  }
+  const lacking = Object.entries(parts).filter(([, found]) => found !== "ok");
+  for (const [part, found] of lacking)
+    findings.push(wrong(`${part}: ${found}`, "See docs/policy.md, [admin], and what wrangler.toml binds."));
+  if (!lacking.length) findings.push(ok("secrets, stores, objects and bindings are there"));
+  findings.push(
+    version === ownVersion()
+      ? ok(`it is of version ${version}, as this command is`)
+      : wrong(
+          `it is of version ${version ?? "before 0.2"}, this command of ${ownVersion()}`,
+          "Deploy again with the version that is installed here.",
+        ),
+  );
+  return findings;
+}
+
+/**
+ * Whether what the policy guards is closed.
+ * @param {string} base
+ * @param {any[]} realms
+ */
+async function ofRefusals(base, realms) {
+  const demo = demoOf(realms);
+  if (!demo?.closed) return [look("no route of the policy needs a credential", "Everything that it names is open.")];
+  const { method, path } = demo.closed;
+  const [host] = demo.realm.hosts;
+  const headers = /[*{]/.test(host) ? {} : { Host: host };
+  const { status } = await send(base, method, path, headers);
+  // 403: it may ask for TLS, or for something else of the connection, first.
+  if ([401, 403].includes(status)) return [ok(`${method} ${path} without a credential is refused: ${status}`)];
+  return [
+    wrong(
+      `${method} ${path} without a credential answers ${status}, not 401`,
+      status < 400
+        ? "Something else answers there: is the gate's route ahead of it?"
+        : "Is this the policy that is deployed?",
+    ),
+  ];
+}
+
+/**
+ * Whether an origin that is named by a URL answers past the gate.
+ * @param {any[]} realms
+ * @param {any} config
+ */
+async function ofOrigins(realms, config) {
+  const findings = [];
+  for (const realm of realms) {
+    const { url, isDemo } = originOf(realm, config);
+    if (isDemo)
+      findings.push(
+        look(
+          `the origin of realm ${realm.id} is the demo`,
+          "It shows whoever calls what it received: name your own in the policy.",
+        ),
+      );
+    const closed = url && demoOf([realm])?.closed;
+    if (!closed) continue;
+    let status;
+    try {
+      ({ status } = await send(new URL(url).origin, closed.method, closed.path, {}));
+    } catch (error) {
+      findings.push(ok(`the origin of realm ${realm.id} cannot be reached past the gate: ${messageOf(error)}`));
+      continue;
+    }
+    findings.push(
+      [401, 403].includes(status)
+        ? ok(`the origin of realm ${realm.id} refuses what does not come from the gate: ${status}`)
+        : wrong(
+            `the origin of realm ${realm.id} answers past the gate: ${status} to ${closed.method} ${closed.path}`,
+            "Let it accept requests from the gate only: whoever knows its address needs no key.",
+          ),
+    );
+  }
+  return findings;
+}
+
+/**
+ * What wrangler.toml leaves open.
+ * @param {any} config
+ */
+function ofConfig(config) {
+  return [
+    config.workers_dev === false
+      ? ok("workers.dev is off")
+      : wrong(
+          "workers.dev is on: the gate answers there, too, past the routes",
+          "workers_dev = false in wrangler.toml.",
+        ),
+    look(
+      "each route fails closed",
+      'In the dashboard, under Workers Routes: failure mode "Fail closed (block)". Nobody can see that from here.',
+    ),
+  ];
+}
