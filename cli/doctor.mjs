@@ -71,17 +71,7 @@ async function ofGate(base, hostname) {
       `${base}/healthz answers ${health.status}, and not as a gate does`,
       "Is that the gate's address? Do its routes have /healthz?",
     );
-  const clock = Date.parse(health.headers.date ?? "");
-  const [early, late] = [began - CLOCK_MS, Date.now() + CLOCK_MS];
-  const findings = [ok("it answers")];
-  findings.push(
-    clock >= early && clock <= late
-      ? ok("its clock and this machine's agree")
-      : wrong(
-          `its clock shows ${health.headers.date}, this machine's ${new Date().toUTCString()}`,
-          "Set the one that is wrong: keys expire, and tokens are judged, by the gate's.",
-        ),
-  );
+  const findings = [ok("it answers"), ...ofClock(health.headers.date, began)];
   const ready = await ask(base, "/readyz", token ? { Authorization: `Setup ${token}` } : {});
   const { parts, version } = ready.json() ?? {};
   if (!parts) {
@@ -112,6 +102,23 @@ async function ofGate(base, hostname) {
         ),
   );
   return findings;
+}
+
+/**
+ * Whether the gate's clock and this machine's agree. The runtime on this machine tells no time, and has this one's.
+ * @param {string | undefined} date of an answer
+ * @param {number} began when it was asked for
+ */
+function ofClock(date, began) {
+  if (date === undefined) return [];
+  const clock = Date.parse(date);
+  if (clock >= began - CLOCK_MS && clock <= Date.now() + CLOCK_MS) return [ok("its clock and this machine's agree")];
+  return [
+    wrong(
+      `its clock shows ${date}, this machine's ${new Date().toUTCString()}`,
+      "Set the one that is wrong: keys expire, and tokens are judged, by the gate's.",
+    ),
+  ];
 }
 
 /**

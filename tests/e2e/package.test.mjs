@@ -190,7 +190,7 @@ describe("a folder with nothing but the package", { concurrency: false }, () => 
     );
 
     const healthy = await must(["doctor", url]);
-    assert.equal(healthy.match(/^ {2}ok /gm)?.length, 5, healthy);
+    assert.equal(healthy.match(/^ {2}ok /gm)?.length, 4, healthy);
     assert.match(healthy, /look {3}the origin of realm default is the demo[\s\S]*Nothing is wrong/);
 
     edit("keyward.toml", 'path = "/api/public/*"', 'path = "/api/open/*"');
