@@ -3,15 +3,22 @@
 import { makeSecrets } from "../scripts/lib/deployment_secrets.mjs";
 import { folder, policyFile, readArgs } from "./folder.mjs";
 
-const HELP = `usage: keyward secrets [--rotate] [--policy FILE]
+const HELP = `usage: keyward secrets [--rotate] [--rotate-identity] [--policy FILE]
 
 Makes the secrets of a deployment that are not there yet, and writes them to .keyward/secrets.env, which git ignores. With --rotate, KEYWARD_SECRET
-becomes a previous one, under which keys stay valid, and a new one is made.`;
+becomes a previous one, under which keys stay valid, and a new one is made. With --rotate-identity, the next KEYWARD_IDENTITY_KEY signs from now on,
+which origins know already.`;
+
+const OPTIONS = /** @type {const} */ ({
+  rotate: { type: "boolean" },
+  "rotate-identity": { type: "boolean" },
+  policy: { type: "string" },
+});
 
 /** @param {string[]} args */
 export async function run(args) {
-  const options = /** @type {const} */ ({ rotate: { type: "boolean" }, policy: { type: "string" } });
-  const { values } = readArgs(args, { help: HELP, options });
+  const { values } = readArgs(args, { help: HELP, options: OPTIONS });
   const policy = policyFile(values.policy);
-  await makeSecrets({ folder, policy, isRotation: values.rotate, deploy: "npx keyward deploy" });
+  const { rotate, "rotate-identity": rotateIdentity } = values;
+  await makeSecrets({ folder, policy, rotate, rotateIdentity, deploy: "npx keyward deploy" });
 }

@@ -1,7 +1,8 @@
 // The secrets of a deployment, in a file that git ignores and only its owner may read:
-//   npm run secrets [-- --rotate] [--policy FILE]
+//   npm run secrets [-- --rotate] [--rotate-identity] [--policy FILE]
 // Makes those that are not there yet. With --rotate, KEYWARD_SECRET becomes a previous one, under which
-// keys stay valid, and a new one is made. README, Deploying, says how they get to the platform.
+// keys stay valid, and a new one is made. With --rotate-identity, the next KEYWARD_IDENTITY_KEY signs from now on, which origins
+// know already. README, Deploying, says how they get to the platform.
 
 import { relative, resolve } from "node:path";
 import { parseArgs } from "node:util";
@@ -15,14 +16,22 @@ await runMain(async () => {
   refuseOldNode();
   let values;
   try {
-    ({ values } = parseArgs({ options: { rotate: { type: "boolean" }, policy: { type: "string" } } }));
+    ({ values } = parseArgs({
+      options: { rotate: { type: "boolean" }, "rotate-identity": { type: "boolean" }, policy: { type: "string" } },
+    }));
   } catch (error) {
-    throw new Failure(error.message, "npm run secrets -- --rotate, or npm run secrets -- --policy keyward.toml");
+    throw new Failure(error.message, "npm run secrets -- --rotate, --rotate-identity or --policy keyward.toml");
   }
   // It reads the policy with a package.
   await setup(new Steps(setupSteps()));
   const policy = values.policy
     ? relative(root, resolve(process.env.INIT_CWD ?? ".", values.policy))
     : (process.env.KEYWARD_POLICY ?? "keyward.toml");
-  await makeSecrets({ folder: root, policy, isRotation: values.rotate, deploy: "npx wrangler deploy" });
+  await makeSecrets({
+    folder: root,
+    policy,
+    rotate: values.rotate,
+    rotateIdentity: values["rotate-identity"],
+    deploy: "npx wrangler deploy",
+  });
 });

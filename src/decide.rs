@@ -58,6 +58,9 @@ async fn respond(
     match builtin.route {
         BuiltinRoute::Admin { path } => admin::handle(gate, request, builtin, path, request_id).await,
         BuiltinRoute::Page { path } => page::handle(&request.raw, builtin, path, gate.platform.env).await,
+        BuiltinRoute::Jwks(realm) => {
+            response::respond_to(&request.raw, &Box::pin(gate.jwks(request, realm, request_id)).await)
+        }
         BuiltinRoute::Ready | BuiltinRoute::Health => ready::handle(gate, request, builtin, request_id).await,
     }
 }

@@ -220,6 +220,33 @@ export async function verify(jwk, algorithm, text, signature) {
   return crypto.subtle.verify(how, key, signature, text);
 }
 
+/** What stands before the 32 bytes of an Ed25519 seed in PKCS #8 (RFC 8410, section 7). */
+const PKCS8 = [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
+
+/**
+ * The key of an Ed25519 seed.
+ * @param {Uint8Array<ArrayBuffer>} seed
+ * @param {boolean} extractable
+ */
+const keyOf = (seed, extractable) =>
+  crypto.subtle.importKey("pkcs8", Uint8Array.of(...PKCS8, ...seed), "Ed25519", extractable, ["sign"]);
+
+/**
+ * The public key of an Ed25519 seed, as a JWK has it.
+ * @param {Uint8Array<ArrayBuffer>} seed
+ */
+export async function publicKey(seed) {
+  const { x } = /** @type {JsonWebKey} */ (await crypto.subtle.exportKey("jwk", await keyOf(seed, true)));
+  return x;
+}
+
+/**
+ * The Ed25519 signature of a text. It is made once for many requests, so its key is not kept.
+ * @param {Uint8Array<ArrayBuffer>} seed
+ * @param {Uint8Array<ArrayBuffer>} text
+ */
+export const sign = async (seed, text) => crypto.subtle.sign("Ed25519", await keyOf(seed, false), text);
+
 /**
  * 256 bits of PBKDF2-HMAC-SHA-256 (Web Cryptography API, 28).
  * @param {Uint8Array<ArrayBuffer>} password

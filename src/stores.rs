@@ -15,7 +15,7 @@ use keyward_core::{
     link::{Redeem, Redeemed},
     log::Event,
     registry_call::{GetHealth, RegistryCall, RegistryHealth},
-    secret::Secret,
+    secret::{Secret, Seed},
     time::{Span, Timestamp},
     unavailable::CallFailed,
 };
@@ -49,6 +49,10 @@ extern "C" {
     ) -> Result<Promise, JsValue>;
     #[wasm_bindgen(catch)]
     fn verify(jwk: &str, algorithm: &str, text: Vec<u8>, signature: Vec<u8>) -> Result<Promise, JsValue>;
+    #[wasm_bindgen(catch, js_name = publicKey)]
+    fn public_key(seed: Vec<u8>) -> Result<Promise, JsValue>;
+    #[wasm_bindgen(catch)]
+    fn sign(seed: Vec<u8>, text: Vec<u8>) -> Result<Promise, JsValue>;
     #[wasm_bindgen(catch, js_name = derive)]
     fn derive_bits(password: Vec<u8>, salt: Vec<u8>, iterations: u32) -> Result<Promise, JsValue>;
     #[wasm_bindgen(catch)]
@@ -132,6 +136,15 @@ impl Platform for EdgeStores<'_> {
 
     fn now(&self) -> Timestamp {
         clock::now()
+    }
+
+    async fn public_key(&self, seed: &Seed) -> Result<String, CallFailed> {
+        let x = settled(public_key(seed.expose().to_vec())).await?;
+        x.as_string().ok_or_else(|| CallFailed::because("no text"))
+    }
+
+    async fn sign(&self, seed: &Seed, text: &[u8]) -> Result<[u8; 64], CallFailed> {
+        bytes_of(sign(seed.expose().to_vec(), text.to_vec())).await
     }
 
     async fn verify(&self, signed: Signed<'_>) -> Result<bool, UnfitKey> {
@@ -248,7 +261,13 @@ pub async fn write(env: &Env, kv_key: &str, text: &str) -> Result<(), CallFailed
 
 /// What a password becomes: PBKDF2-HMAC-SHA-256 by the platform (Web Cryptography API, 28).
 pub async fn derive(job: &PasswordJob) -> Result<[u8; 32], CallFailed> {
-    let derived = derive_bits(job.password.expose().into(), job.salt.into(), job.iterations);
-    let derived = Uint8Array::new(&settled(derived).await?);
-    derived.to_vec().try_into().map_err(|_| CallFailed::because("another length"))
+    bytes_of(derive_bits(job.password.expose().into(), job.salt.into(), job.iterations)).await
+}
+
+/// The bytes that a promise is for.
+async fn bytes_of<const LENGTH: usize>(
+    promise: Result<Promise, JsValue>,
+) -> Result<[u8; LENGTH], CallFailed> {
+    let bytes = Uint8Array::new(&settled(promise).await?);
+    bytes.to_vec().try_into().map_err(|_| CallFailed::because("another length"))
 }

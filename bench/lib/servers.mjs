@@ -2,7 +2,7 @@
 // lets through what it is compared for refusing would only seem fast.
 
 import { createHash, randomBytes } from "node:crypto";
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
@@ -32,6 +32,7 @@ const NO_KEY = `kw_live_${"x".repeat(36)}`;
  * @typedef {object} Options
  * @property {Record<string, string>} [externals] an origin over TCP
  * @property {boolean} [isCounting] counts what is asked for, and is not timed
+ * @property {boolean} [isSigned] whether its origin gets `Keyward-Identity`
  * @property {boolean} [hasColdKeys] has keys for requests with a key that no isolate knows: making them takes a while
  */
 
@@ -115,11 +116,18 @@ const gateWorker = (policy, secrets) => ({
   texts: secrets,
 });
 
-/** The policy of `bench/keyward.toml` as a file, and secrets. */
-async function configuration() {
+const IDENTITY = '[realm.identity]\nissuer = "https://api.example.com"\njwks_path = "/api/jwks.json"\n';
+
+/**
+ * The policy of `bench/keyward.toml` as a file, and secrets.
+ * @param {boolean} [isSigned] whether the origin gets `Keyward-Identity`
+ */
+async function configuration(isSigned = false) {
   const policy = join(mkdtempSync(join(tmpdir(), "keyward-bench-policy-")), "policy.json");
-  writeFileSync(policy, await check("bench/keyward.toml"));
+  const text = readFileSync(join(root, "bench/keyward.toml"), "utf8");
+  writeFileSync(policy, await check("bench/keyward.toml", () => (isSigned ? `${text}\n${IDENTITY}` : text)));
   const secrets = {
+    ...(isSigned && { KEYWARD_IDENTITY_KEY: randomBytes(32).toString("base64url") }),
     KEYWARD_SECRET: randomBytes(32).toString("base64url"),
     KEYWARD_SETUP_TOKEN: randomBytes(24).toString("base64url"),
   };
@@ -151,8 +159,8 @@ const LIMITER = { modules: { "limiter.js": worker("limiter") } };
  * The built gate, with the policy of `bench/keyward.toml`.
  * @param {Options} [options]
  */
-async function keyward({ externals = {}, isCounting = false, hasColdKeys = false } = {}) {
-  const { policy, secrets } = await configuration();
+async function keyward({ externals = {}, isCounting = false, isSigned = false, hasColdKeys = false } = {}) {
+  const { policy, secrets } = await configuration(isSigned);
   const gate = gateWorker(policy, secrets);
   const server = await startWorkerd(
     {

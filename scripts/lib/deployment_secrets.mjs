@@ -9,11 +9,11 @@ import { appendSecrets, MADE, readSecrets, refuseUnfit, replaceSecrets } from ".
 const COMMENT = "# Secrets of the deployment. Keep a copy in a safe place: without KEYWARD_SECRET no key is valid.";
 
 /**
- * Makes those that are not there yet, and says what to do with them. With `isRotation`, KEYWARD_SECRET becomes a previous one, under
- * which keys stay valid, and a new one is made.
- * @param {{ folder: string, policy: string, isRotation?: boolean, deploy: string }} how `deploy`: the command that deploys
+ * Makes those that are not there yet, and says what to do with them. With `rotate`, KEYWARD_SECRET becomes a previous one, under which
+ * keys stay valid, and a new one is made. With `rotateIdentity`, the next KEYWARD_IDENTITY_KEY signs from now on, which origins know already.
+ * @param {{ folder: string, policy: string, rotate?: boolean, rotateIdentity?: boolean, deploy: string }} how `deploy`: the command that deploys
  */
-export async function makeSecrets({ folder, policy, isRotation = false, deploy }) {
+export async function makeSecrets({ folder, policy, rotate = false, rotateIdentity = false, deploy }) {
   const file = join(folder, ".keyward", "secrets.env");
   const policies = await readPolicies(policy, folder);
   const named = secretsOf(realmsOf(policies));
@@ -28,13 +28,16 @@ export async function makeSecrets({ folder, policy, isRotation = false, deploy }
       .map(([name, make]) => [name, make()]),
   );
   if (Object.keys(made).length) appendSecrets(file, COMMENT, made);
-  const isRotated = isRotation && !made.KEYWARD_SECRET;
-  if (isRotated) rotate(file, known);
+  const isRotated = rotate && !made.KEYWARD_SECRET;
+  if (isRotated) rotateSecret(file, known);
+  const isIdentityRotated = rotateIdentity && !made.KEYWARD_IDENTITY_KEY;
+  if (isIdentityRotated) rotateIdentityKey(file, { ...known, ...made });
 
   const shown = relative(process.cwd(), file);
   const what = [
     ...Object.keys(made),
     ...(isRotated ? ["KEYWARD_SECRET, and the one before as KEYWARD_SECRET_PREVIOUS"] : []),
+    ...(isIdentityRotated ? ["KEYWARD_IDENTITY_KEY, with the next one and the one before"] : []),
   ];
   console.log(
     `\n${what.length ? `Written to ${shown}: ${what.join(", ")}.` : `${shown} has them already; nothing is changed.`} Keep a copy in a safe place.`,
@@ -55,9 +58,22 @@ export async function makeSecrets({ folder, policy, isRotation = false, deploy }
  * @param {string} file
  * @param {NodeJS.Dict<string>} known
  */
-function rotate(file, { KEYWARD_SECRET, KEYWARD_SECRET_PREVIOUS }) {
+function rotateSecret(file, { KEYWARD_SECRET, KEYWARD_SECRET_PREVIOUS }) {
   replaceSecrets(file, {
     KEYWARD_SECRET: MADE.KEYWARD_SECRET(),
     KEYWARD_SECRET_PREVIOUS: [KEYWARD_SECRET, KEYWARD_SECRET_PREVIOUS].filter(Boolean).join(","),
+  });
+}
+
+/**
+ * Has the next key sign, keeps the one before for the tokens that it has signed, and makes another next one.
+ * @param {string} file
+ * @param {NodeJS.Dict<string>} known
+ */
+function rotateIdentityKey(file, { KEYWARD_IDENTITY_KEY, KEYWARD_IDENTITY_KEY_NEXT }) {
+  replaceSecrets(file, {
+    KEYWARD_IDENTITY_KEY: KEYWARD_IDENTITY_KEY_NEXT,
+    KEYWARD_IDENTITY_KEY_NEXT: MADE.KEYWARD_IDENTITY_KEY_NEXT(),
+    KEYWARD_IDENTITY_KEY_PREVIOUS: KEYWARD_IDENTITY_KEY,
   });
 }

@@ -15,6 +15,9 @@ export const DEV_VARS = join(root, ".dev.vars");
 export const MADE = {
   KEYWARD_SECRET: () => randomBytes(32).toString("base64url"),
   KEYWARD_SETUP_TOKEN: () => randomBytes(24).toString("base64url"),
+  // Seeds of Ed25519 keys: the one that signs for origins who asks, and the next one, which they know already.
+  KEYWARD_IDENTITY_KEY: () => randomBytes(32).toString("base64url"),
+  KEYWARD_IDENTITY_KEY_NEXT: () => randomBytes(32).toString("base64url"),
 };
 
 /**
@@ -67,15 +70,18 @@ const quoted = (value) =>
 
 const isFit = (secret) => /^[!-+\--~]{32,}$/.test(secret);
 
+/** Whether it is 32 bytes in base64, of either alphabet. */
+const isSeed = (secret) => /^[\w+/-]{43}=?$/.test(secret);
+
 /**
- * Fails where the gate would refuse to run with these, read from `file`. The rules are `secret::is_fit` and
+ * Fails where the gate would refuse to run with these, read from `file`. The rules are `secret::is_fit`, `secret::Seed` and
  * `session::is_fit_for_set_up`, of which the gate itself says the part that is more than a length.
  * @param {string} file
  * @param {NodeJS.Dict<string>} secrets
  */
 export function refuseUnfit(
   file,
-  { KEYWARD_SECRET, KEYWARD_SECRET_PREVIOUS = "", KEYWARD_SETUP_TOKEN, KEYWARD_RECOVERY_TOKEN },
+  { KEYWARD_SECRET, KEYWARD_SECRET_PREVIOUS = "", KEYWARD_SETUP_TOKEN, KEYWARD_RECOVERY_TOKEN, ...others },
 ) {
   const refuse = (name, why, hint) => {
     throw new Failure(`${name} in ${relative(process.cwd(), file)} ${why}`, hint);
@@ -98,6 +104,14 @@ export function refuseUnfit(
       `has one that no key was made with: ${needs}; commas stand between several`,
       "Take it out.",
     );
+  }
+  for (const name of ["KEYWARD_IDENTITY_KEY", "KEYWARD_IDENTITY_KEY_NEXT", "KEYWARD_IDENTITY_KEY_PREVIOUS"]) {
+    if (others[name] && !isSeed(others[name]))
+      refuse(
+        name,
+        "is not fit to be one: it needs 32 bytes in base64url",
+        "Take its line out: one is then made in its place.",
+      );
   }
   // An empty one is none.
   const isGuessable = (token) => token && [...token].length < 20;

@@ -27,7 +27,12 @@ test("the secrets of a deployment are kept in a file that git ignores, and the o
   const first = await secrets();
   assert.equal(statSync(file).mode & 0o777, 0o600);
   assert.match(readFileSync(join(root, ".gitignore"), "utf8"), /^\/\.keyward$/m);
-  assert.deepEqual(Object.keys(first.values), ["KEYWARD_SECRET", "KEYWARD_SETUP_TOKEN"]);
+  assert.deepEqual(Object.keys(first.values).sort(), [
+    "KEYWARD_IDENTITY_KEY",
+    "KEYWARD_IDENTITY_KEY_NEXT",
+    "KEYWARD_SECRET",
+    "KEYWARD_SETUP_TOKEN",
+  ]);
   assert.ok(first.text.includes(`/admin/#setup=${first.values.KEYWARD_SETUP_TOKEN}`), first.text);
   assert.ok(!first.text.includes(first.values.KEYWARD_SECRET));
   assert.deepEqual((await secrets()).values, first.values);
@@ -42,6 +47,20 @@ test("the secrets of a deployment are kept in a file that git ignores, and the o
   assert.equal(statSync(file).mode & 0o777, 0o600);
 });
 
+test("the next identity key signs after a rotation, the one before stays published, and there is another next one", async (t) => {
+  const { secrets } = project(t);
+  const first = (await secrets("--rotate-identity")).values;
+  assert.equal(first.KEYWARD_IDENTITY_KEY_PREVIOUS, undefined, "a new one has signed nothing");
+  assert.equal(Buffer.from(first.KEYWARD_IDENTITY_KEY, "base64url").length, 32);
+  const { text, values: second } = await secrets("--rotate-identity");
+  assert.equal(second.KEYWARD_IDENTITY_KEY, first.KEYWARD_IDENTITY_KEY_NEXT);
+  assert.equal(second.KEYWARD_IDENTITY_KEY_PREVIOUS, first.KEYWARD_IDENTITY_KEY);
+  assert.ok(![first.KEYWARD_IDENTITY_KEY, first.KEYWARD_IDENTITY_KEY_NEXT].includes(second.KEYWARD_IDENTITY_KEY_NEXT));
+  assert.equal(second.KEYWARD_SECRET, first.KEYWARD_SECRET);
+  for (const [name, value] of Object.entries(second))
+    assert.ok(name === "KEYWARD_SETUP_TOKEN" || !text.includes(value), `${name} is shown`);
+});
+
 test("rotating changes nothing but the two lines, and every secret is what it was, in whatever quotes", async (t) => {
   const { folder, file, secrets } = project(t);
   const first = `${"a".repeat(20)}#'$x\\n"${"b".repeat(20)}`;
@@ -51,6 +70,8 @@ test("rotating changes nothing but the two lines, and every secret is what it wa
     `WEBHOOK='with # and "quotes"'`,
     'export  OTHER = "two\nlines"',
     "KEYWARD_SETUP_TOKEN=t0k3n-of-this-test-alone",
+    `KEYWARD_IDENTITY_KEY=${"A".repeat(43)}`,
+    `KEYWARD_IDENTITY_KEY_NEXT=${"B".repeat(42)}A`,
   ];
   mkdirSync(join(folder, ".keyward"));
   writeFileSync(file, [`KEYWARD_SECRET = \`${first}\``, ...others].join("\n"));

@@ -103,10 +103,11 @@ fn the_record() {
         replaced: true,
         paused: false,
         tenant_change: 12,
+        metadata: Some(r#"{"customer":"c-7"}"#.into()),
     };
     pinned(
         &full,
-        r#"{"v":"1","id":"key_1","realm":"default","tenant":{"id":"t-1","status":"INACTIVE","plan":"pro"},"kind":"publishable","mode":"test","status":"REVOKED","version":7,"expiresAt":1900000000000,"scopes":["orders:read","admin:*"],"allowedIps":["192.0.2.0/24","2001:db8::/32"],"allowedOrigins":["https://shop.example"],"limits":{"perMinute":60,"perDay":null},"strict":true,"replaced":true,"tenantChange":12}"#,
+        r#"{"v":"1","id":"key_1","realm":"default","tenant":{"id":"t-1","status":"INACTIVE","plan":"pro"},"kind":"publishable","mode":"test","status":"REVOKED","version":7,"expiresAt":1900000000000,"scopes":["orders:read","admin:*"],"allowedIps":["192.0.2.0/24","2001:db8::/32"],"allowedOrigins":["https://shop.example"],"limits":{"perMinute":60,"perDay":null},"strict":true,"replaced":true,"tenantChange":12,"metadata":"{\"customer\":\"c-7\"}"}"#,
     );
 }
 

@@ -54,7 +54,9 @@ fn every_table_and_column_of_a_key_gate_is_described_and_no_other() {
 
 #[test]
 fn every_field_of_a_record_is_described_and_no_other() {
-    let record = keyward_core::record::Record { strict: true, replaced: true, paused: true, ..record() };
+    let metadata = Some("{}".to_owned());
+    let record =
+        keyward_core::record::Record { strict: true, replaced: true, paused: true, metadata, ..record() };
     let value = serde_json::to_value(record).unwrap();
     let fields: BTreeSet<&str> = value.as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!(names(chapter("The record"), 0), fields);

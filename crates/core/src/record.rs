@@ -51,6 +51,9 @@ pub struct Record {
     /// changed for long.
     #[serde(default, skip_serializing_if = "strict::is_zero")]
     pub tenant_change: u64,
+    /// What of its metadata the realm's policy has the origin told, as the text of a JSON object: the gate passes it on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<String>,
 }
 
 /// The expiry that is stored and published of a key while it is paused: long past, so whoever knows nothing of pauses refuses
@@ -78,6 +81,7 @@ impl Record {
             replaced: false,
             paused: false,
             tenant_change: 0,
+            metadata: None,
         }
     }
 }

@@ -19,6 +19,8 @@ pub enum BuiltinRoute<'a> {
         /// `/api-keys`
         path: &'a str,
     },
+    /// The public keys of a realm's identity tokens.
+    Jwks(&'static Realm),
     /// The admin page; the path below its base: empty for the base without a slash.
     Page {
         /// `/app.js`
@@ -52,6 +54,12 @@ pub fn builtin_route<'a>(policy: &Policy, target: RequestTarget<'a>) -> Option<B
             },
         )
         .or_else(|| below(policy.admin.page).map(|path| BuiltinRoute::Page { path }))
+        .or_else(|| {
+            let is_path = |realm: &&Realm| realm.identity.is_some_and(|it| it.jwks_path == target.path);
+            let realm = policy.realms.iter().filter(is_path);
+            let is_host = |realm: &&Realm| realm.hosts.iter().any(|host| host.matches(target.host));
+            realm.into_iter().find(is_host).map(BuiltinRoute::Jwks)
+        })
 }
 
 /// What the policy says to do with a request.

@@ -54,6 +54,29 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// The seed of an Ed25519 key (RFC 8032, section 5.1.5): a private key.
+#[derive(Clone)]
+pub struct Seed([u8; 32]);
+
+impl Seed {
+    /// Reads one that is written in base64, of either alphabet; `None` if it is not one.
+    pub fn of(secret: &Secret) -> Option<Self> {
+        let bytes = secret.key(SecretForm::Base64 { prefix: "" })?;
+        bytes.try_into().ok().map(Self)
+    }
+
+    /// Its bytes.
+    pub fn expose(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Seed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Seed(…)")
+    }
+}
+
 /// What a deployment's secret has to be. Commas separate previous ones.
 pub const FIT: &str = "at least 32 visible ASCII characters, and no comma";
 

@@ -19,6 +19,7 @@ use crate::{
     denial::{Denial, step::Step},
     gate::{self, RequestContext},
     handle::{Gate, Routing, find_route},
+    identity_token::keys,
     pipeline,
     platform::Platform,
     refusal::{self, words},
@@ -240,6 +241,9 @@ impl Explainer<'_> {
         trail: &mut Trail,
     ) -> Result<Decided, Denial> {
         let secrets = self.secrets.clone()?;
+        if realm.identity.is_some() {
+            keys::signing(self.secret)?;
+        }
         let key = self.key(realm, secrets);
         let credentials = realm.credentials.iter();
         let source =

@@ -40,7 +40,7 @@
 //! 4. The decision itself is pure and synchronous ([`gate`]): a [`gate::Permit`], which is the only thing that lets a
 //!    request be forwarded, or a [`denial::Denial`].
 //! 5. [`forwarding`] says which header fields the request and its answer lose and gain, [`identity`] how the origin learns
-//!    who asks; [`refusal`] turns a denial into what the client reads.
+//!    who asks, and [`identity_token`] signs that; [`refusal`] turns a denial into what the client reads.
 //!
 //! # What holds everywhere
 //! - Whatever waits has a bound ([`deadline`]), and what keeps failing is left alone for a while ([`breakers`]); networks that
@@ -68,6 +68,7 @@ pub mod gate;
 pub mod handle;
 pub mod hint;
 pub mod identity;
+pub mod identity_token;
 pub mod in_flight;
 pub mod jwt;
 pub mod memory;

@@ -10,6 +10,7 @@ use crate::{
     bounded::{cache, left},
     breakers::Breakers,
     denial::Denial,
+    identity_token::remembered::Remembered as Identities,
     penalty_box::PenaltyBox,
 };
 use keyward_changes::reader::{Reader, Remembered};
@@ -55,6 +56,8 @@ pub struct Memory {
     pub breakers: Breakers,
     /// Networks that have failed too often.
     pub penalty_box: PenaltyBox,
+    /// Tokens for origins that this isolate has signed.
+    pub identities: Identities,
     /// Links that are over, by the hash of their token: why, and until when that is remembered.
     links: LruCache<String, (Denial, Timestamp)>,
 }
@@ -119,7 +122,8 @@ impl Known {
     fn weight(&self) -> usize {
         let lists = [&self.record.scopes, &self.record.allowed_origins];
         let strings: usize = lists.into_iter().flatten().map(|entry| 64 + entry.len()).sum();
-        2_048 + strings + 64 * self.record.allowed_ips.len()
+        let metadata = self.record.metadata.as_ref().map_or(0, String::len);
+        2_048 + strings + metadata + 64 * self.record.allowed_ips.len()
     }
 }
 
@@ -175,6 +179,7 @@ impl Memory {
             ledger: Ledger::of(random),
             breakers: Breakers::default(),
             penalty_box: PenaltyBox::of(random),
+            identities: Identities::default(),
             links: cache(MAX_LINKS),
         }
     }

@@ -9,7 +9,7 @@ use keyward_core::{
     link::{Redeem, Redeemed},
     log::Event,
     registry_call::RegistryHealth,
-    secret::Secret,
+    secret::{Secret, Seed},
     time::{Span, Timestamp},
     unavailable::CallFailed,
 };
@@ -51,6 +51,11 @@ pub trait Platform {
     /// # Errors
     /// If the key is none.
     async fn verify(&self, signed: Signed<'_>) -> Result<bool, UnfitKey>;
+    /// The public key of an Ed25519 key, in base64url as a JWK has it (RFC 8037, section 2), by the platform's own crypto,
+    /// which has nothing to wait for.
+    async fn public_key(&self, seed: &Seed) -> Result<String, CallFailed>;
+    /// Signs a text with an Ed25519 key (RFC 8032, section 5.1.6), in the same way.
+    async fn sign(&self, seed: &Seed, text: &[u8]) -> Result<[u8; 64], CallFailed>;
     /// Waits.
     async fn wait(&self, span: Span);
     /// The time. On Workers it moves only while something is waited for.

@@ -7,7 +7,10 @@ use futures_util::future::join3;
 use keyward_policy::{JwtKeys, Origin, Policy, Requirement};
 use serde_json::{Map, Value, json};
 
-use crate::{deadline::LOOK_AGAIN, denial::COME_BACK, jwt::Keys, platform::Platform, refusal::Answer};
+use crate::{
+    deadline::LOOK_AGAIN, denial::COME_BACK, identity_token::keys, jwt::Keys, platform::Platform,
+    refusal::Answer,
+};
 use keyward_core::{
     foreign_text,
     log::Event,
@@ -112,6 +115,9 @@ pub fn secrets(policy: &Policy, get: impl Fn(&str) -> Option<String>) -> Option<
                 Some(_) => {}
             }
         }
+    }
+    if policy.realms.iter().any(|realm| realm.identity.is_some()) {
+        faults.extend(keys::unfit(&get));
     }
     let faults = order::distinct(faults);
     (!faults.is_empty()).then(|| faults.join("; "))

@@ -56,6 +56,7 @@ pub mod jwk;
 pub mod key;
 #[cfg(feature = "compile")]
 mod leak;
+pub mod metadata;
 pub mod method;
 pub mod model;
 pub mod origin;

@@ -59,7 +59,7 @@ impl Act for Change<'_> {
             Ending::None => {}
         }
         let (old, new) = (&self.key.settings, &self.settings);
-        if new.allow_the_same_as(old) {
+        if new.allow_the_same_as(old, realm) {
             return Ok(());
         }
         // Or a key made earlier could be widened where making one asks for more.

@@ -5,6 +5,7 @@ use keyward_core::{
     key::hex,
     time::Timestamp,
 };
+use keyward_policy::metadata;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -360,7 +361,6 @@ pub fn note_under(errors: &mut FieldErrors, at: &str, wrong: FieldErrors) {
 
 /// A flat object of strings with plain names.
 pub fn dictionary(value: &Value, most: usize, longest: usize) -> Result<Map<String, Value>, FieldErrors> {
-    const LONGEST_NAME: usize = 50;
     let Some(object) = value.as_object() else {
         return invalid("must be an object whose values are strings");
     };
@@ -370,10 +370,11 @@ pub fn dictionary(value: &Value, most: usize, longest: usize) -> Result<Map<Stri
     let mut errors = FieldErrors::new();
     for (name, value) in object {
         let at = format!(".{}", shown(name));
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
-        if name.is_empty() || name.len() > LONGEST_NAME || !name.bytes().all(plain) {
-            errors
-                .push((at, format!("its name must be 1 to {LONGEST_NAME} letters, digits, '_', '-' or '.'")));
+        if !metadata::is_name(name) {
+            errors.push((
+                at,
+                format!("its name must be 1 to {} letters, digits, '_', '-' or '.'", metadata::LONGEST_NAME),
+            ));
             continue;
         }
         match value.as_str() {

@@ -100,8 +100,16 @@ fn stored(windows: Windows) -> Value {
     object_of(&mut limits.map(|window| (window.field(), windows.get(window).into())).collect::<Vec<_>>())
 }
 
-/// Adopts a policy whose limits differ from those that this database was last opened with: the
-/// records of a realm's keys carry its limits, so each of them has to be published again.
+/// What of a realm's policy its keys' records carry, as they do now.
+struct Adopted {
+    limits: String,
+    told_metadata: Option<String>,
+}
+
+keyward_core::from_row!(Adopted { limits, told_metadata });
+
+/// Adopts a policy whose limits, or what its origins are told of metadata, differ from those that this database was last opened
+/// with: the records of a realm's keys carry them, so each has to be published again.
 ///
 /// # Errors
 /// What SQLite says.
@@ -122,17 +130,21 @@ fn adopt_in_transaction(db: &dyn Sql, policy: &Policy, now: Timestamp) -> Result
         let mut limits = vec![stored(realm.limits.default), stored(realm.limits.maximum)];
         limits.extend(plans.iter().cloned());
         let limits = Value::from(limits).to_string();
-        let known = sql::scalar::<String>(db, "SELECT limits FROM realms WHERE id = ?", &[realm.id.into()])?;
-        if known.as_ref() == Some(&limits) {
+        let told = realm.identity.filter(|identity| !identity.metadata.is_empty());
+        let told = told.map(|identity| Value::from(identity.metadata).to_string());
+        let known = "SELECT limits, told_metadata FROM realms WHERE id = ?";
+        let known = sql::query_one::<Adopted>(db, known, &[realm.id.into()])?;
+        let had_other_limits = known.as_ref().is_none_or(|known| known.limits != limits);
+        if !had_other_limits && known.as_ref().is_some_and(|known| known.told_metadata == told) {
             continue;
         }
-        is_changed = true;
-        had_plans |= known.is_some_and(|known| known.contains("\"pool\""));
+        is_changed |= had_other_limits;
+        had_plans |= known.is_some_and(|known| known.limits.contains("\"pool\""));
         outbox::enqueue_realm(db, realm.id, now)?;
         change_log::begin_anew(db)?;
         db.run(
-            "INSERT OR REPLACE INTO realms (id, limits) VALUES (?, ?)",
-            &[realm.id.into(), limits.into()],
+            "INSERT OR REPLACE INTO realms (id, limits, told_metadata) VALUES (?, ?, ?)",
+            &[realm.id.into(), limits.into(), told.into()],
         )?;
     }
     if is_changed && had_plans {

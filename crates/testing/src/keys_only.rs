@@ -45,6 +45,21 @@ macro_rules! only_keys {
             Ok(false)
         }
 
+        async fn public_key(
+            &self,
+            _: &keyward_core::secret::Seed,
+        ) -> Result<String, keyward_core::unavailable::CallFailed> {
+            Err(keyward_core::unavailable::CallFailed::because("there is no key"))
+        }
+
+        async fn sign(
+            &self,
+            _: &keyward_core::secret::Seed,
+            _: &[u8],
+        ) -> Result<[u8; 64], keyward_core::unavailable::CallFailed> {
+            Err(keyward_core::unavailable::CallFailed::because("there is no key"))
+        }
+
         fn random(&self) -> [u8; 16] {
             [0; 16]
         }

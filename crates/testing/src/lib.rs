@@ -87,6 +87,7 @@ pub fn record() -> Record {
         replaced: false,
         paused: false,
         tenant_change: 0,
+        metadata: None,
     }
 }
 

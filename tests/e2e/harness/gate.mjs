@@ -83,6 +83,7 @@ export class Gate {
     this.secrets = {
       KEYWARD_SECRET: randomBytes(32).toString("base64url"),
       KEYWARD_SETUP_TOKEN: randomBytes(24).toString("base64url"),
+      KEYWARD_IDENTITY_KEY: randomBytes(32).toString("base64url"),
       ...options.secrets,
     };
     const names = Array.from({ length: options.isolates ?? 1 }, (_, i) => `gate-${i}`);

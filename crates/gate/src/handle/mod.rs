@@ -10,6 +10,7 @@
 //! The platform carries the verdict out. Where the origin's answer does not reach the client,
 //! [`Gate::refuse_forwarded`] says what does.
 
+mod identity;
 mod verdict;
 
 use std::{cell::RefCell, rc::Rc};
@@ -27,6 +28,7 @@ use crate::{
     deadline::Deadline,
     denial::{Denial, Public},
     forwarding::{self, profile::Profile},
+    identity_token,
     jwt::Issuers,
     memory::Memory,
     pipeline::{Accepted, BackgroundTask, Open, Pipeline, Refused, budget_of},
@@ -139,11 +141,31 @@ impl<P: Platform> Gate<'_, P> {
 
     /// The second half: gives a route what it asks for, and forwards the request or refuses it.
     pub async fn admit<'r, R: RequestParts>(&self, routed: Routed<'r, R>) -> Verdict<'r> {
-        let Routed { request, target, ref client, realm, route, fitness, ref request_id, .. } = routed;
-        if fitness == Fitness::FitIfEmpty && request.has_content(CONTENT_WITHIN).await {
-            let refused = Refused::from(Denial::LengthRequired);
-            return self.refused(request, client, (Some(realm), Some(route)), &refused, routed.request_id);
+        match self.admitted(&routed).await {
+            Ok((Admission::Pass(accepted), identity)) => self.forward(routed, accepted, identity),
+            Ok((Admission::Redirect(headers), _)) => {
+                let id = ("X-Request-Id", routed.request_id.clone());
+                let headers = headers.into_iter().chain([id]).collect();
+                let answer = Answer { status: 303, headers, body: String::new() };
+                self.verdict(routed.request_id, Outcome::Answer(answer), [None, None])
+            }
+            Err(refused) => {
+                let Routed { request, ref client, realm, route, .. } = routed;
+                self.refused(request, client, (Some(realm), Some(route)), &refused, routed.request_id)
+            }
         }
+    }
+
+    /// Whether a request is admitted, and the token that its origin gets.
+    async fn admitted<R: RequestParts>(
+        &self,
+        routed: &Routed<'_, R>,
+    ) -> Result<(Admission, Option<String>), Refused> {
+        let Routed { request, target, ref client, realm, route, fitness, ref request_id, .. } = *routed;
+        if fitness == Fitness::FitIfEmpty && request.has_content(CONTENT_WITHIN).await {
+            return Err(Denial::LengthRequired.into());
+        }
+        let keys = self.identity_keys(realm).await?;
         let country = || request.country();
         let address = client.address.as_deref();
         let name = RouteName { realm: realm.id, method: request.method(), path: route.path.source };
@@ -151,29 +173,28 @@ impl<P: Platform> Gate<'_, P> {
         let pipeline =
             Pipeline { from: Some(from), ..self.pipeline(realm.decision_timeout, Some(request_id)) };
         let info = client.info(request.method());
-        let admitted = pipeline.authenticate(realm, route, target, info, request).await;
-        match admitted {
-            Ok(Admission::Pass(accepted)) => self.forward(routed, accepted),
-            Ok(Admission::Redirect(headers)) => {
-                let id = ("X-Request-Id", request_id.clone());
-                let headers = headers.into_iter().chain([id]).collect();
-                let answer = Answer { status: 303, headers, body: String::new() };
-                self.verdict(routed.request_id, Outcome::Answer(answer), [None, None])
-            }
-            Err(refused) => {
-                self.refused(request, client, (Some(realm), Some(route)), &refused, routed.request_id)
-            }
-        }
+        let admission = pipeline.authenticate(realm, route, target, info, request).await?;
+        let identity = match &admission {
+            Admission::Pass(accepted) => self.identity(realm, route, accepted, keys).await?,
+            Admission::Redirect(_) => None,
+        };
+        Ok((admission, identity))
     }
 
     /// What an accepted request becomes on its way to the origin, and the answer on its way back.
-    fn forward<'r, R: RequestParts>(&self, routed: Routed<'r, R>, accepted: Accepted) -> Verdict<'r> {
+    fn forward<'r, R: RequestParts>(
+        &self,
+        routed: Routed<'r, R>,
+        accepted: Accepted,
+        identity: Option<String>,
+    ) -> Verdict<'r> {
         let Routed { request, target, client, policy, realm, route, request_id, .. } = routed;
         let Accepted { permit, windows, background, pool, open } = accepted;
         let secrets = self.secrets.as_deref().ok();
         let header = |name: &str| request.header(name);
         let credentials = forwarding::credentials(policy.realms, realm, &permit, secrets, header);
         let mut added = forwarding::added(realm, &permit, target, client.info(request.method()), &request_id);
+        added.extend(identity.map(|token| (identity_token::FIELD, token)));
         let open = open.or_else(|| Open::without_budget(&route.requires));
         let budget = budget_of(&route.requires).filter(|budget| budget.call);
         if let (Some(budget), Some(open), Some(secrets)) = (budget, &open, secrets) {

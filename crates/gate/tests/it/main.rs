@@ -16,6 +16,7 @@ mod gate;
 mod guesses;
 mod guessing_networks;
 mod handle;
+mod identity_token;
 mod in_flight;
 mod jose_rfcs;
 mod jwk_faults;

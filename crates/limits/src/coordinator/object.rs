@@ -135,5 +135,6 @@ fn no_key() -> Record {
         replaced: false,
         paused: false,
         tenant_change: 0,
+        metadata: None,
     }
 }

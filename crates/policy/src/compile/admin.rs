@@ -65,10 +65,15 @@ fn overlap(one: &str, other: &str) -> bool {
     within(one, other) || within(other, one)
 }
 
+/// Whether this is a path that stands for itself alone.
+pub(super) fn is_plain(path: &str) -> bool {
+    PathPattern::parse(path)
+        .is_ok_and(|pattern| pattern.tail == Tail::Exact && !path.ends_with('/') && !path.contains('{'))
+}
+
 fn base(item: &Item<'_>) -> Option<&'static str> {
     let text = item.text("\"/admin\"")?;
-    let plain = PathPattern::parse(text)
-        .is_ok_and(|pattern| pattern.tail == Tail::Exact && !text.ends_with('/') && !text.contains('{'));
+    let plain = is_plain(text);
     if !plain {
         item.refuse(
             format!("{} is {text:?}, which is not a base path", item.name),

@@ -9,6 +9,7 @@ mod admin;
 mod cors;
 mod credential;
 mod field_names;
+mod identity;
 mod imported;
 mod jwt;
 mod key;

@@ -14,6 +14,7 @@ pub(super) fn check(admin: &Admin, drafts: &[Draft], report: &Report) {
             check_realm(draft, earlier, report);
             check_paths(draft, &own, report);
             check_routes(draft, &own, report);
+            check_jwks_path(draft, &own, report);
         }
     }
 }
@@ -85,6 +86,27 @@ fn check_paths(draft: &Draft, own: &[PathPattern], report: &Report) {
                 "add a [[realm.route]] for it, or take the path out",
             );
         }
+    }
+}
+
+/// A path of keys on which the gate answers something else, and a route that would be for that path alone.
+fn check_jwks_path(draft: &Draft, own: &[PathPattern], report: &Report) {
+    let (Some(identity), Some(place)) = (&draft.realm.identity, &draft.jwks_place) else { return };
+    let path = identity.jwks_path;
+    if own.iter().any(|own| own.matches(path)) {
+        report.add(
+            place,
+            format!("[realm.identity] jwks_path {path:?} is one on which the gate answers something else"),
+            "choose another path, or move the admin side: see [admin]",
+        );
+    }
+    let routes = draft.realm.routes.iter().zip(&draft.route_places);
+    for (route, place) in routes.filter(|(route, _)| route.path.source == path) {
+        report.add(
+            place,
+            format!("the route {:?} is never reached: the gate answers there itself", route.path.source),
+            "take it out, or choose another `jwks_path` in [realm.identity]",
+        );
     }
 }
 

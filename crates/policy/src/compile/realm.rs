@@ -4,7 +4,7 @@ use super::{
     address::{self, BadHost},
     cors,
     credential::{self, Sources},
-    imported, jwt, key, limits, link,
+    identity, imported, jwt, key, limits, link,
     mistake::Place,
     origin,
     reader::{Item, Table},
@@ -62,6 +62,8 @@ pub(super) struct Draft {
     pub(super) path_places: Vec<Place>,
     /// Its routes, one for one.
     pub(super) route_places: Vec<Place>,
+    /// The path of its JWK Set, if it has one.
+    pub(super) jwks_place: Option<Place>,
     /// Whether all hosts, paths and routes could be read, so that comparing them makes sense.
     pub(super) whole: bool,
 }
@@ -85,6 +87,7 @@ pub(super) fn read(item: &Item<'_>) -> Option<Draft> {
         None => Some(FRESHNESS),
         Some(item) => item.span(),
     };
+    let identity = identity::read(table.get("identity"));
     let (limits, are_known) = limits::read(table.get("limits"), freshness);
     let parts = RealmParts {
         catalogue: &catalogue,
@@ -141,10 +144,12 @@ pub(super) fn read(item: &Item<'_>) -> Option<Draft> {
         rotation: table.get("rotation").and_then(|item| item.choice(&ROTATIONS)).unwrap_or(Rotation::KeepOld),
         cors: cors::read(table.get("cors"), credentials, session_id_header),
         refusals: refusals::read(table.get("refusals")),
+        identity: identity.as_ref().map(|(identity, _)| *identity),
     };
     let place = table.place;
     let id_place = id_item.map_or(place, |item| item.place());
-    Some(Draft { realm, place, id_place, path_places, route_places: routes.places, whole })
+    let jwks_place = identity.map(|(_, place)| place);
+    Some(Draft { realm, place, id_place, path_places, route_places: routes.places, jwks_place, whole })
 }
 
 fn id(item: &Item<'_>) -> Option<&'static str> {

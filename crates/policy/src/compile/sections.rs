@@ -49,6 +49,7 @@ pub static SECTIONS: &[&Section] = &[
     &BUDGET,
     &LIMIT_BY_NETWORK,
     &REFUSALS,
+    &IDENTITY,
 ];
 
 /// The policy as a whole.
@@ -156,6 +157,7 @@ static REALM: Section = Section {
         field("limits", Table(&LIMITS)),
         field("cors", Table(&CORS)),
         field("refusals", Table(&REFUSALS)),
+        field("identity", Table(&IDENTITY)),
         field("scopes", Entries(&Either(&Text, &Table(&SCOPE)))),
         required("route", List(&Table(&ROUTE))),
     ],
@@ -333,4 +335,8 @@ static REFUSALS: Section = Section {
         field("codes", Entries(&Text)),
         field("messages", Entries(&Text)),
     ],
+};
+static IDENTITY: Section = Section {
+    name: "[realm.identity]",
+    fields: &[required("issuer", Text), required("jwks_path", Text), field("metadata", TEXTS)],
 };

@@ -1,7 +1,12 @@
 //! The signature algorithms in Rust: what `keyward check` tries keys with, and what native tests verify with. The Worker
 //! has the platform do it, which `tests/e2e/signatures.test.mjs` holds to the same vectors as this.
 
-use rsa::{BoxedUint, Pkcs1v15Sign, Pss, RsaPublicKey, signature::Verifier, traits::SignatureScheme};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use rsa::{
+    BoxedUint, Pkcs1v15Sign, Pss, RsaPublicKey,
+    signature::{Signer, Verifier},
+    traits::SignatureScheme,
+};
 use sha2::{Digest, Sha256, Sha384, Sha512};
 
 use super::{Material, PublicKey, RSA_BITS, Signed, UnfitKey};
@@ -53,6 +58,16 @@ pub fn verify(Signed { key, algorithm, text, signature }: Signed<'_>) -> Result<
 /// If not.
 pub fn check(key: &PublicKey) -> Result<(), UnfitKey> {
     verify(key.trial()).map(|_| ())
+}
+
+/// The public key of an Ed25519 seed, as a JWK has it.
+pub fn ed25519_public_key(seed: &[u8; 32]) -> String {
+    URL_SAFE_NO_PAD.encode(ed25519_dalek::SigningKey::from_bytes(seed).verifying_key().to_bytes())
+}
+
+/// Signs with an Ed25519 seed.
+pub fn ed25519_sign(seed: &[u8; 32], text: &[u8]) -> [u8; 64] {
+    ed25519_dalek::SigningKey::from_bytes(seed).sign(text).to_bytes()
 }
 
 fn rsa<D: Digest>(key: &RsaPublicKey, scheme: impl SignatureScheme, text: &[u8], signature: &[u8]) -> bool {

@@ -88,6 +88,20 @@ pub struct Realm {
     pub cors: Option<Cors>,
     /// How refusals look.
     pub refusals: Refusals,
+    /// The token that says to the origin who asks, if it gets one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<IdentityToken>,
+}
+
+/// A token (JWT, RFC 7519) that every request carries to the origin, in which the gate signs who asks.
+pub struct IdentityToken {
+    /// Its `iss`.
+    pub issuer: &'static str,
+    /// Where the gate answers with the keys that verify it (a JWK Set, RFC 7517), on the realm's hosts.
+    pub jwks_path: &'static str,
+    /// Names of the key's metadata that it tells.
+    #[serde(deserialize_with = "list")]
+    pub metadata: &'static [&'static str],
 }
 
 /// Where accepted requests go.
@@ -261,11 +275,17 @@ fn is_usual_travel(travel: &Span) -> bool {
     *travel == USUAL_TRAVEL
 }
 
+impl Limits {
+    /// By how much a request may be on its way longer than [usual](USUAL_TRAVEL).
+    pub fn travel_beyond_usual(&self) -> Span {
+        self.travel.less(USUAL_TRAVEL)
+    }
+}
+
 impl Realm {
     /// How old what is known of a key may be when it admits a request, which is then on its way for [`USUAL_TRAVEL`]: where it
     /// may take longer, it has to be younger. 0 means that each request asks. `of_route` is the route's own freshness.
     pub fn freshness_on(&self, of_route: Option<Span>) -> Span {
-        let beyond_usual = self.limits.travel.less(USUAL_TRAVEL);
-        of_route.unwrap_or(self.freshness).less(beyond_usual)
+        of_route.unwrap_or(self.freshness).less(self.limits.travel_beyond_usual())
     }
 }

@@ -11,8 +11,9 @@ const KINDS: &str = include_str!("../../../../docs/policy-mistakes.md");
 
 const README: &str = include_str!("../../../../README.md");
 
-const MISTAKES: [&str; 15] = [
+const MISTAKES: [&str; 16] = [
     include_str!("mistakes/admin.txt"),
+    include_str!("mistakes/identity.txt"),
     include_str!("mistakes/imported.txt"),
     include_str!("mistakes/static_key.txt"),
     include_str!("mistakes/cors.txt"),

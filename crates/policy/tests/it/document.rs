@@ -19,7 +19,7 @@ fn policy(file: &str) -> Policy {
 }
 
 /// Between them they use every part of a policy.
-const POLICIES: [&str; 9] = [
+const POLICIES: [&str; 10] = [
     "keyward.toml",
     "examples/all/keyward.toml",
     "tests/e2e/policy.toml",
@@ -29,6 +29,7 @@ const POLICIES: [&str; 9] = [
     "crates/policy/tests/it/documents/sign_in.toml",
     "crates/policy/tests/it/documents/sign_in_code.toml",
     "crates/policy/tests/it/documents/anonymous.toml",
+    "crates/policy/tests/it/documents/identity.toml",
 ];
 
 #[test]
@@ -73,7 +74,7 @@ fn a_document_has_nothing_that_javascript_would_write_otherwise() {
 
 /// Documents that were written when this format began, or got what an older version refuses to read. Where they are not read any more, or would be written otherwise,
 /// [`FORMAT`] has to change.
-const OF_FORMAT_1: [&str; 7] = [
+const OF_FORMAT_1: [&str; 8] = [
     include_str!("documents/systems.json"),
     include_str!("documents/tests.json"),
     include_str!("documents/awkward.json"),
@@ -81,6 +82,7 @@ const OF_FORMAT_1: [&str; 7] = [
     include_str!("documents/sign_in.json"),
     include_str!("documents/sign_in_code.json"),
     include_str!("documents/anonymous.json"),
+    include_str!("documents/identity.json"),
 ];
 
 #[test]
@@ -89,9 +91,15 @@ fn the_form_of_format_1_stays() {
     for text in OF_FORMAT_1 {
         assert_eq!(document::write(&document::read(text).unwrap()).unwrap(), text);
     }
-    for (text, name) in
-        [(2, "awkward"), (3, "imported"), (4, "sign_in"), (5, "sign_in_code"), (6, "anonymous")]
-            .map(|(at, name)| (OF_FORMAT_1[at], name))
+    for (text, name) in [
+        (2, "awkward"),
+        (3, "imported"),
+        (4, "sign_in"),
+        (5, "sign_in_code"),
+        (6, "anonymous"),
+        (7, "identity"),
+    ]
+    .map(|(at, name)| (OF_FORMAT_1[at], name))
     {
         let file = format!("crates/policy/tests/it/documents/{name}.toml");
         assert_eq!(document::read(text).unwrap(), policy(&file));

@@ -5,7 +5,7 @@ use keyward_core::{
     sql::{self, FromRow, Row, Sql, SqlError, Value as Bound},
     time::Timestamp,
 };
-use keyward_policy::Policy;
+use keyward_policy::{Policy, Realm};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -234,7 +234,16 @@ impl Key {
             replaced: self.rotated_to.is_some(),
             paused: self.paused_at.is_some(),
             tenant_change: tenant.change,
+            metadata: self.told_metadata(policy.realm(&self.realm)),
         }
+    }
+
+    /// What of its metadata the origin is told, as the policy says.
+    fn told_metadata(&self, realm: Option<&Realm>) -> Option<String> {
+        let names = realm?.identity?.metadata;
+        let mut told = self.settings.metadata.clone();
+        told.retain(|name, _| names.contains(&name.as_str()));
+        (!told.is_empty()).then(|| Value::Object(told).to_string())
     }
 
     /// The limits that it has, with what it inherits.

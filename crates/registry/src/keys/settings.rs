@@ -122,10 +122,12 @@ pub struct SettingsContext {
 
 impl Settings {
     /// Whether a key with these settings may do exactly what one with `other` may: they differ only in
-    /// what is for people.
-    pub fn allow_the_same_as(&self, other: &Self) -> bool {
+    /// what is for people, and the realm's origin is told nothing of.
+    pub fn allow_the_same_as(&self, other: &Self, realm: &Realm) -> bool {
+        let told = realm.identity.map_or(&[] as &[_], |identity| identity.metadata);
+        let tells_the_same = told.iter().all(|name| self.metadata.get(*name) == other.metadata.get(*name));
         let Self { name, tags, metadata, .. } = other.clone();
-        Self { name, tags, metadata, ..self.clone() } == *other
+        tells_the_same && Self { name, tags, metadata, ..self.clone() } == *other
     }
 
     /// Whether a key with these settings can do less than one with `other`: lacks a scope, a wildcard (which also means

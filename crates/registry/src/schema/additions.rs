@@ -527,4 +527,17 @@ pub const ADDITIONS: &[Addition] = &[
         UPDATE tenants SET pool_due = NEW.updated_at WHERE id = NEW.id; END
 ",
     },
+    // Only where an origin is told of metadata is it part of the record. An older build that writes a realm forgets that it is,
+    // and the next one that knows publishes the realm's keys again.
+    Addition {
+        name: "metadata that origins are told",
+        statements: "
+    ALTER TABLE realms ADD COLUMN told_metadata TEXT;
+    CREATE TRIGGER keys_metadata_logged AFTER UPDATE OF version ON keys
+        WHEN NEW.version > OLD.version AND NEW.metadata <> OLD.metadata
+        AND EXISTS (SELECT 1 FROM realms WHERE id = NEW.realm AND told_metadata IS NOT NULL) BEGIN
+        REPLACE INTO changes (hash, version, revoked, at)
+            VALUES (NEW.hash, NEW.version, NEW.status = 'REVOKED', NEW.updated_at); END
+",
+    },
 ];

@@ -214,6 +214,10 @@ fn released_additions_are_never_edited() {
         ("limits of every window", "1ca5051d54869aca4757a6dee3166fe76113d0fde8b20a9ccc902f2158371d4a"),
         ("limits of requests in flight", "22f4ca351c9db1c0811760eba8ab7b83783bb096f887611d49dbdd21304907dd"),
         ("limits of a whole tenant", "d9d3a2f6c429fe6950f0d23bfff43dbae3a3cec7619818e107a484bee0e2733b"),
+        (
+            "metadata that origins are told",
+            "399c1af2eba421c8a257f9b2fb71c8420961c3adebd49f5206a2e614b620d643",
+        ),
     ];
     let released = released.map(|(name, hash)| (name, hash.to_owned()));
     assert_eq!(hashes, released);

@@ -55,6 +55,7 @@ mod summary;
 mod text;
 mod throttle;
 mod token_sign_in;
+mod told_metadata;
 mod turn_cases;
 mod turns;
 mod usage;

@@ -76,6 +76,8 @@ pub struct FakePlatform {
     pub limiter_fault: Cell<Option<Fault>>,
     pub registry_fault: Cell<Option<Fault>>,
     pub issuer_fault: Cell<Option<Fault>>,
+    /// Why nothing can be signed, if nothing can.
+    pub sign_fault: Cell<Option<&'static str>>,
     /// How long the next answers of objects take, the last one first.
     pub slow_answers: Cell<Vec<Span>>,
     pub limited_addresses: RefCell<HashSet<String>>,
@@ -124,6 +126,7 @@ impl FakePlatform {
             limiter_fault: Cell::default(),
             registry_fault: Cell::default(),
             issuer_fault: Cell::default(),
+            sign_fault: Cell::default(),
             slow_answers: Cell::default(),
             limited_addresses: RefCell::default(),
             most_failures: Cell::default(),

@@ -5,7 +5,7 @@ use keyward_core::{
     link::{Redeem, Redeemed},
     log::Event,
     registry_call::RegistryHealth,
-    secret::Secret,
+    secret::{Secret, Seed},
     time::{Span, Timestamp},
     unavailable::CallFailed,
 };
@@ -129,6 +129,18 @@ impl Platform for FakePlatform {
 
     async fn verify(&self, signed: Signed<'_>) -> Result<bool, UnfitKey> {
         software::verify(signed)
+    }
+
+    async fn public_key(&self, seed: &Seed) -> Result<String, CallFailed> {
+        Ok(software::ed25519_public_key(seed.expose()))
+    }
+
+    async fn sign(&self, seed: &Seed, text: &[u8]) -> Result<[u8; 64], CallFailed> {
+        self.asked.borrow_mut().push("signature".to_owned());
+        match self.sign_fault.get() {
+            Some(why) => Err(CallFailed::because(why)),
+            None => Ok(software::ed25519_sign(seed.expose(), text)),
+        }
     }
 
     async fn registry_health(&self, within: Span) -> Result<RegistryHealth, CallFailed> {

@@ -76,6 +76,11 @@ fn mistakes_of_the_key_format_are_found() {
 }
 
 #[test]
+fn mistakes_of_the_identity_that_origins_get_are_found() {
+    check(include_str!("identity.txt"));
+}
+
+#[test]
 fn mistakes_of_imported_keys_are_found() {
     check(include_str!("imported.txt"));
 }
