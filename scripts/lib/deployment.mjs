@@ -89,7 +89,7 @@ export async function missing(policies, folder = root) {
       !id || !ids.has(id),
       `[[${at}kv_namespaces]] has the id of [[${ids.get(id)}kv_namespaces]]: two gates would write over each other's keys`,
     );
-    if (id) ids.set(id, at);
+    if (id && !ids.has(id)) ids.set(id, at);
     for (const [binding, className] of Object.entries(OBJECTS)) {
       need(
         own.durable_objects?.bindings?.some((entry) => entry.name === binding && entry.class_name === className),

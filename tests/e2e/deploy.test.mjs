@@ -141,6 +141,12 @@ test("an environment that lacks something of the gate is refused by what wrangle
   ])
     assert.ok(open.said.includes(what), `${what}\n${open.said}`);
 
+  for (const name of ["staging", "production"]) {
+    const { code, said } = await deploy(top, ["--env", name]);
+    assert.equal(code, 0, said);
+    for (const binding of ["KEYS", "REGISTRY", "KEY_GATE", "RELAY", "FAILURES", "ADMIN", "ORIGIN"])
+      assert.match(said, new RegExp(`env\\.${binding}\\b`));
+  }
   const { code, said } = await deploy(whole, ["--env", "x"]);
   assert.equal(code, 0, said);
   for (const name of ["KEYS", "REGISTRY", "KEY_GATE", "RELAY", "FAILURES", "ADMIN", "ORIGIN"])

@@ -283,12 +283,16 @@ describe("a folder with nothing but the package", { concurrency: false }, () => 
     assert.match(said, /note: the origin of realm default is the demo/);
     assert.match(said, /note: no routes/);
     assert.ok(!said.includes(String(first)));
+    for (const name of ["staging", "production"]) {
+      const there = await must(["deploy", "--dry-run", "--outdir", join(folder, "out"), "--env", name]);
+      assert.match(there, /env\.KEYS\b[\s\S]*env\.ADMIN\b/);
+    }
     edit("keyward.toml", "origin = {", "orgin = {");
     await refused(["deploy", "--dry-run"], /has no field "orgin"/, /hint: /);
     edit("keyward.toml", "orgin = {", "origin = {");
-    edit("wrangler.toml", 'name = "FAILURES"', 'name = "OTHER"');
+    edit("wrangler.toml", '[[ratelimits]]\nname = "FAILURES"', '[[ratelimits]]\nname = "OTHER"');
     await refused(["deploy", "--dry-run"], /\[\[ratelimits\]\] with name = "FAILURES" is missing/, /whole gate/);
-    edit("wrangler.toml", 'name = "OTHER"', 'name = "FAILURES"');
+    edit("wrangler.toml", '[[ratelimits]]\nname = "OTHER"', '[[ratelimits]]\nname = "FAILURES"');
   });
 
   it("says of what it cannot do what is wrong and how to mend it", async () => {
