@@ -19,13 +19,22 @@ import { dirname, join } from "node:path";
 
 import { aptInstall } from "./lib/apt.mjs";
 import { bin, findChromium, inPath, isMain, logs, root, toolsDir } from "./lib/places.mjs";
-import { CARGO_PROGRESS, cratesIn, Failure, lockedVersion, output, run, runMain, Steps } from "./lib/progress.mjs";
+import {
+  CARGO_PROGRESS,
+  cratesIn,
+  Failure,
+  lockedVersion,
+  oldestRust,
+  output,
+  run,
+  runMain,
+  Steps,
+} from "./lib/progress.mjs";
 import { pythonPackages } from "./lib/python.mjs";
 import { devSecrets } from "./lib/secrets.mjs";
 
 /** @import { Progress } from "./lib/progress.mjs" */
 
-const RUST = [1, 91]; // what the `worker` crate needs
 const NODE = [20, 12];
 const WRANGLER_NODE = [22, 12];
 const TARGET = "wasm32-unknown-unknown";
@@ -86,8 +95,8 @@ async function checkMachine() {
       "Install Rust with rustup (https://rustup.rs/) and open a new shell. If it is installed: rustup update stable",
     );
   }
-  if (older(rustc, RUST)) {
-    throw new Failure(`${rustc} is too old: ${RUST.join(".")} or newer is needed`, "rustup update stable");
+  if (older(rustc, oldestRust().split(".").map(Number))) {
+    throw new Failure(`${rustc} is too old: ${oldestRust()} or newer is needed`, "rustup update stable");
   }
   if (!inPath("cc") && !inPath("clang") && !inPath("gcc")) {
     throw new Failure(

@@ -51,12 +51,12 @@ export function fingerprint(paths, ...more) {
 export const toolsKey = () =>
   fingerprint(["tools/Cargo.toml", "tools/Cargo.lock", "tools/src"], process.platform, process.arch).slice(0, 16);
 
-/** The Rust tools, outside of the project so that a second clone finds them. */
-export const toolsDir = () =>
-  join(
-    process.env.KEYWARD_TOOLS ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "keyward"),
-    toolsKey(),
-  );
+/** For programs that are built here, outside of the project so that a second clone finds them. */
+export const programs = () =>
+  process.env.KEYWARD_TOOLS ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "keyward");
+
+/** The Rust tools. */
+export const toolsDir = () => join(programs(), toolsKey());
 
 /**
  * Replaces a file of the project atomically: nobody ever reads half of it.

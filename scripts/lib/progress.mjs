@@ -2,7 +2,9 @@
 
 import { spawn } from "node:child_process";
 import { appendFileSync, mkdirSync, readFileSync } from "node:fs";
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
+
+import { root } from "./places.mjs";
 
 /** A failure with a message for people: what is wrong, and how to mend it. Never a stack trace. */
 export class Failure extends Error {
@@ -205,3 +207,7 @@ export async function output(command, args, options = {}) {
 export function lockedVersion(lockFile, name) {
   return readFileSync(lockFile, "utf8").match(new RegExp(`name = "${name}"\\nversion = "([^"]+)"`))?.[1];
 }
+
+/** The oldest Rust that the crates say they build with. */
+export const oldestRust = () =>
+  /** @type {string} */ (readFileSync(join(root, "Cargo.toml"), "utf8").match(/^rust-version = "([\d.]+)"$/m)?.[1]);

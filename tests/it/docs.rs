@@ -12,14 +12,16 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The project's documents: those at its top, in `docs/` and below, and beside a crate or the fuzz targets.
+/// The project's documents: those at its top, in `docs/` and below, beside a crate or the fuzz targets, and what GitHub shows.
 fn documents() -> Vec<PathBuf> {
     let crates = fs::read_dir(root().join("crates")).unwrap().map(|entry| entry.unwrap().path());
-    let folders = [root(), root().join("docs"), root().join("docs/decisions"), root().join("fuzz")];
-    let folders = folders.into_iter().chain(crates);
+    let folders = ["", "docs", "docs/decisions", "docs/migrating", "fuzz", ".github"];
+    let folders = folders.into_iter().map(|folder| root().join(folder)).chain(crates);
     let files = folders.flat_map(|folder| fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()));
-    let found: Vec<_> =
-        files.filter(|file| file.extension().is_some_and(|extension| extension == "md")).collect();
+    let is_document = |file: &PathBuf| {
+        file.extension().is_some_and(|extension| extension == "md") || file.ends_with("llms.txt")
+    };
+    let found: Vec<_> = files.filter(is_document).collect();
     assert!(found.len() > 10, "{found:?}");
     found
 }
@@ -61,6 +63,26 @@ fn each_link_of_a_document_leads_to_a_file_and_a_heading() {
             let is_there = heading.is_empty() || anchors(&target).contains(heading);
             assert!(is_there, "{}: {link}: there is no such heading", document.display());
         }
+    }
+}
+
+/// As <https://llmstxt.org> has it: a title, what the project is, and lists of links with a word on each.
+#[test]
+fn llms_txt_has_a_title_and_a_summary_and_leads_to_every_document() {
+    let text = fs::read_to_string(root().join("llms.txt")).unwrap();
+    assert!(text.starts_with("# Keyward\n\n> "), "a title and a summary");
+    let lists = text.split_once("\n## ").unwrap().1.lines();
+    for line in lists.filter(|line| line.starts_with('-')) {
+        let is_link = line.starts_with("- [") && line.contains("](") && line.contains("): ");
+        assert!(is_link, "{line}: a link, a colon and a word on it");
+    }
+    let linked: BTreeSet<PathBuf> = between(&text, "](", ')').map(|link| root().join(link)).collect();
+    for document in documents() {
+        // A decision is found by the list of all; what GitHub shows, it shows by itself.
+        let is_found = document.starts_with(root().join("docs/decisions"))
+            || document.starts_with(root().join(".github"))
+            || document.ends_with("llms.txt");
+        assert!(is_found || linked.contains(&document), "{} is not in llms.txt", document.display());
     }
 }
 

@@ -72,15 +72,22 @@ impl RequestContext<'_> {
                         context.count(counter)?;
                     }
                 }
-                Some(_)
-                    if let Some(person) = person
-                        && context.knows_network(&person.id)?
-                        && context.count_known(&person.id).is_ok()
-                        && context
-                            .blocked_after_others(&pair, MOST_LOOKS_THROTTLED, rate_limited)?
-                            .is_none() => {}
-                // The same for every address: what holds back the pair would tell that it was let through to here.
-                Some(refusal) => return Err(refusal.clone().into()),
+                Some(refusal) => {
+                    let is_let_through = match person {
+                        Some(person) => {
+                            context.knows_network(&person.id)?
+                                && context.count_known(&person.id).is_ok()
+                                && context
+                                    .blocked_after_others(&pair, MOST_LOOKS_THROTTLED, rate_limited)?
+                                    .is_none()
+                        }
+                        None => false,
+                    };
+                    if !is_let_through {
+                        // The same for every address: what holds back the pair would tell that it was let through to here.
+                        return Err(refusal.clone().into());
+                    }
+                }
             }
             context.count(&pair)?;
             Ok(held)
