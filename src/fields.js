@@ -155,7 +155,7 @@ export function decorate(response, { profile, answerSet, answerMerged }, request
   const answer = new Response(webSocket || NO_BODY.has(status) ? null : response.body, init);
   const { headers } = answer;
   const names = removeFields(headers, profile.answer.isRemoved);
-  if (names.includes("set-cookie")) removeOwnCookies(headers, profile.cookies);
+  if (names.includes("set-cookie")) removeOwnCookies(headers, profile.ownCookies);
   if (names.includes("www-authenticate")) removeOwnChallenges(headers, profile.answer.challenges);
   if (profile.ownAddress !== null) mapAddresses(headers, profile.ownAddress, originOf(request.url));
   setFields(headers, answerSet);

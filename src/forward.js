@@ -34,7 +34,8 @@ const MOST_READ = 256 * 1024;
  * @property {number} originTimeoutMs for which the origin may accept no more of the body, or not begin its response
  * @property {number} clientTimeoutMs for which the client may send nothing of a body that has not ended
  * @property {string | null} ownAddress scheme, host and port of an origin by URL
- * @property {string[]} cookies names of cookies of the gate's own: the origin neither sees nor sets them
+ * @property {string[]} cookies names of cookies by which the gate knows somebody: the origin does not see them
+ * @property {string[]} ownCookies those that the origin may not set either
  * @property {(name: string) => boolean} isRemoved whether the origin must not see a field of this name, in lower case
  * @property {AnswerProfile} answer
  */

@@ -15,7 +15,7 @@ const profiles = [];
 
 /** @param {number} number */
 function readProfile(number) {
-  const { origin, originTimeoutMs, clientTimeoutMs, ownAddress, cookies, removed, answer } = JSON.parse(
+  const { origin, originTimeoutMs, clientTimeoutMs, ownAddress, cookies, ownCookies, removed, answer } = JSON.parse(
     returned(() => wasm.profile(number)),
   );
   /** @type {Profile} */
@@ -25,6 +25,7 @@ function readProfile(number) {
     clientTimeoutMs,
     ownAddress,
     cookies,
+    ownCookies,
     isRemoved: removing(removed),
     answer: {
       isRemoved: removing(answer.removed),

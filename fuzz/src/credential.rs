@@ -34,7 +34,7 @@ pub fn run(data: &[u8]) {
     let target = RequestTarget::of(&url);
     let headers = Headers::of(fields);
     let header = |name: &str| headers.get(name);
-    let taken = credential::take(realm, target, Some(secrets()), header);
+    let taken = credential::take(realm, target, Some(secrets()), false, header).map(|mut found| found.pop());
     let is_in_url = credential::is_in_url(realm, target, Some(secrets()));
     assert_eq!(matches!(taken, Err(Denial::KeyInUrl)), is_in_url);
     match &taken {
@@ -66,8 +66,12 @@ fn anybody() -> gate::Permit {
 fn took(realm: &Realm, taken: &credential::Credential, headers: &Headers, secrets_of_ours: &[&str]) {
     let text = taken.text.expose();
     assert!(!text.is_empty());
-    let debug =
-        |text: &str| format!("{:?}", credential::Credential { kind: taken.kind, text: Secret::new(text) });
+    let debug = |text: &str| {
+        format!(
+            "{:?}",
+            credential::Credential { kind: taken.kind, text: Secret::new(text), by_cookie: taken.by_cookie }
+        )
+    };
     assert!(!shows(text, debug), "a credential shows in {taken:?}");
     let (wanted, value) = match taken.kind {
         Kind::Session => {

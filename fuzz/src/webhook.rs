@@ -67,7 +67,7 @@ fn checked(
     let read =
         |wanted: &str| fields.iter().find(|(name, _)| *name == wanted).map(|(_, value)| (*value).to_owned());
     let shared = if name == "/standard" { format!("whsec_{}", encoded()) } else { SHARED.to_owned() };
-    let mut check = Check::begin(webhook, &Secret::new(shared), read, NOW)?;
+    let mut check = Check::begin(webhook, &[Secret::new(shared)], read, NOW)?;
     body.as_bytes().chunks(7).for_each(|piece| check.see(piece));
     check.finish()
 }

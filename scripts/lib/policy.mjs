@@ -31,5 +31,8 @@ export const realmsOf = (policies) => [...policies.values()].flatMap(({ realm = 
 /** Names of the secrets that realms ask for. */
 export const secretsOf = (realms) =>
   realms
-    .flatMap(({ jwt, webhook = {} }) => [jwt?.secret, ...Object.values(webhook).map(({ secret }) => secret)])
+    .flatMap(({ jwt, webhook = {} }) => [
+      ...[jwt ?? []].flat().map(({ secret }) => secret),
+      ...Object.values(webhook).flatMap(({ secret }) => secret),
+    ])
     .filter(Boolean);

@@ -87,6 +87,7 @@ fn what_a_client_sends_to_the_gate_costs_in_proportion() {
         address: Some("192.0.2.1"),
         origin,
         tenant: None,
+        token: None,
     };
     for line in lines() {
         for url in [
@@ -116,7 +117,7 @@ fn what_a_client_sends_to_the_gate_costs_in_proportion() {
         }
         bounded("header fields", &line, |line| {
             let header = |_: &str| Some(line.to_owned());
-            let taken = credential::take(realm, own, Some(&secrets), header);
+            let taken = credential::take(realm, own, Some(&secrets), false, header);
             let denial = match taken {
                 Err(denial) => denial,
                 Ok(_) => keyward_gate::denial::Denial::MissingCredential {
@@ -133,7 +134,7 @@ fn what_a_client_sends_to_the_gate_costs_in_proportion() {
             let asked = mcp::is_asked_for("POST", Some(line));
             let cors = cors::preflight_headers(&realm.cors.unwrap(), line);
             let secret = keyward_core::secret::Secret::new("whsec_x");
-            let signed = webhook::Check::begin(&stripe, &secret, header, NOON).is_ok();
+            let signed = webhook::Check::begin(&stripe, std::slice::from_ref(&secret), header, NOON).is_ok();
             answer.body.len()
                 + size(&answer.headers)
                 + session

@@ -17,7 +17,7 @@ async function started(t, options) {
 describe("a policy that cannot be read", async () => {
   const right = await documentOf("default");
   for (const [what, document, why] of [
-    ["of another format", right.replace('"format":1', '"format":2'), /format 2/],
+    ["of another format", right.replace('"format":2', '"format":1'), /format 1/],
     [
       "with another hash",
       right.replace(/"sha256":"./, (begin) => begin.replace(/.$/, (digit) => (digit === "0" ? "1" : "0"))),

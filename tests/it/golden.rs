@@ -141,6 +141,7 @@ fn a_paused_key_is_one_that_expired_long_ago_to_a_build_that_knows_no_pauses() {
             address: None,
             origin: None,
             tenant: None,
+            token: None,
             now: NOON,
         };
         decide(&POLICY.realms[0], &KeyRequirement::ANY_KEY, &record.into(), context).unwrap_err()

@@ -292,6 +292,8 @@ export type Route = {
   mayCall: Array<string> | null;
   methods: Array<string>;
   needs: {
+    /** Whether a request needs all of `by`, a key and a token. */
+    all: boolean;
     by: Array<"key" | "publishable" | "jwt" | "session" | "webhook">;
     /** By which scopes and wildcards each is held. */
     heldBy: Record<string, Array<string>>;

@@ -54,7 +54,7 @@ const Needs = ({ of: { needs } }: { of: Route }) => {
   if (needs.by.length === 0) return <span class="faint">nothing</span>;
   return (
     <>
-      {needs.by.map((by) => BY[by]).join(" or ")}
+      {needs.by.map((by) => BY[by]).join(needs.all ? " and " : " or ")}
       {needs.optional && ", or nothing"}
       {needs.scopes.length > 0 && <Scopes scopes={needs.scopes} />}
       {needs.plans.length > 0 && <div class="faint">plan {needs.plans.join(" or ")}</div>}
@@ -262,7 +262,8 @@ const Details = ({
         </div>
       )}
       <Callers realm={realm} needs={needs} methods={methods} />
-      {needs.by.map((by) => OTHERS[by] && <div key={by}>{OTHERS[by]}</div>)}
+      {needs.all && <div>Each request needs a valid token beside the key.</div>}
+      {!needs.all && needs.by.map((by) => OTHERS[by] && <div key={by}>{OTHERS[by]}</div>)}
     </Fact>
     {cost > 1 && <Fact term="Cost">{number(cost)} requests</Fact>}
     {needs.by.length > 0 && (

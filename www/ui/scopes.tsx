@@ -16,7 +16,7 @@ const MOST_NAMED = 3;
 export function held(catalogue: Scope[], scopes: string[]) {
   const all = new Set(scopes);
   for (const { name } of catalogue) {
-    if (all.has("*") || all.has(`${areaOf(name)}:*`)) all.add(name);
+    if (all.has("*") || areasOf(name).some((area) => all.has(`${area}:*`))) all.add(name);
   }
   for (const { name, includes } of catalogue) {
     if (all.has(name)) for (const included of includes) all.add(included);
@@ -30,7 +30,8 @@ function hintOf({ description, grant, grantable }: Scope) {
   return `${description}. ${why}`;
 }
 
-const areaOf = (scope: string) => scope.replace(/:.*/s, "");
+/** The areas that a scope is in, the widest first: `orders` and `orders:items` of `orders:items:read`. */
+export const areasOf = (scope: string) => [...scope.matchAll(/:/g)].map(({ index }) => scope.slice(0, index));
 
 const isToRead = ({ name }: Scope) => /:(read|list|view|get)$/.test(name);
 
@@ -66,7 +67,10 @@ export function ScopePicker({ catalogue, picked, onChange }: PickerProps) {
   const all = held(catalogue, picked);
   const { finder, isWanted } = useFinder("Search scopes");
   const areas = byArea(catalogue);
-  const listed = new Set(["*", ...catalogue.map(({ name }) => name), ...[...areas.keys()].map((area) => `${area}:*`)]);
+  const listed = new Set([
+    "*",
+    ...catalogue.flatMap(({ name }) => [name, ...areasOf(name).map((area) => `${area}:*`)]),
+  ]);
   // What a key holds and the catalogue no longer names must not get lost by an edit of something else.
   const strays = picked.filter((name) => !listed.has(name));
 
@@ -108,9 +112,11 @@ export function ScopePicker({ catalogue, picked, onChange }: PickerProps) {
           const found = scopes.filter(({ name, description }) => isWanted(`${name} ${description}`));
           return (
             found.length > 0 && (
-              <Area key={area} title={area}>
+              <Area key={area} title={area || "Other scopes"}>
                 {found.map((scope) => option(scope.name, hintOf(scope), !scope.grantable))}
-                {option(`${area}:*`, `Everything in ${area}, including scopes added later.`)}
+                {[...new Set(scopes.flatMap(({ name }) => areasOf(name)))].map((area) =>
+                  option(`${area}:*`, `Everything in ${area}, including scopes added later.`),
+                )}
               </Area>
             )
           );
@@ -139,12 +145,12 @@ const Area = ({ title, children }: { title: string; children: ComponentChildren 
 const warningOf = (wide: string[]) =>
   wide.includes("*")
     ? "This key may do everything, now and in future. So can anyone who finds it."
-    : `This key gets every scope of ${wide.map(areaOf).join(" and ")}, including those that do not exist yet.`;
+    : `This key gets every scope of ${wide.map((name) => name.slice(0, -2)).join(" and ")}, including those that do not exist yet.`;
 
 function byArea(catalogue: Scope[]) {
   const areas = new Map<string, Scope[]>();
   for (const scope of catalogue) {
-    const area = areaOf(scope.name);
+    const [area = ""] = areasOf(scope.name);
     areas.set(area, [...(areas.get(area) ?? []), scope]);
   }
   return areas;

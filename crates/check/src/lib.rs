@@ -20,7 +20,7 @@
 //! "#;
 //!
 //! let document = check("keyward.toml", |_| Ok(POLICY.to_owned())).expect("it is right");
-//! assert!(document.starts_with(r#"{"format":1,"sha256":""#));
+//! assert!(document.starts_with(r#"{"format":2,"sha256":""#));
 //!
 //! let wrong = POLICY.replace("origin =", "orign =");
 //! let error = check("keyward.toml", |_| Ok(wrong.clone())).unwrap_err();

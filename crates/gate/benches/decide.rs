@@ -26,6 +26,7 @@ fn main() {
         address: None,
         origin: None,
         tenant: None,
+        token: None,
         now: NOON,
     };
     let decided = |record: &Rc<Record>| decide(realm, &requirement, black_box(record), context);

@@ -1,19 +1,22 @@
 //! Which credential a request brings, whether the
 //! route takes such a one, and who decides about it.
 
+mod ask;
+
 use std::rc::Rc;
 
-use keyward_policy::{Jwt, KeyRequirement, Link, Proof, Realm, Requirement, Route, Webhook};
+use keyward_policy::{Jwt, KeyRequirement, Link, Proof, Realm, Route, Webhook};
 
+pub(crate) use self::ask::{Asked, ask};
 use crate::{
     breakers::Dependency,
     client_info::ClientInfo,
-    credential::{self, Credential, Kind},
+    credential::{Credential, Kind},
     denial::Denial,
     gate::{self, Permit},
-    hint::{self, Stray},
+    hint,
     in_flight::READ_WITHIN,
-    jwt::{Error, Keys, NoKeys, Source, Token, Verified},
+    jwt::{Error, Keys, NoKeys, Source, Token, Verified, claimed_issuer},
     penalty_box::Lookup,
     pipeline::{Accepted, Failures, Pipeline, Refused, unavailable},
     platform::Platform,
@@ -21,13 +24,11 @@ use crate::{
     request_body,
 };
 use keyward_core::{
-    cookie::Repeated,
     key,
     link::{self, Followed, Redeem, Redeemed, Session},
     record::TenantStatus,
     request_target::RequestTarget,
-    secret::{Secret, Secrets},
-    session_id,
+    secret::Secret,
 };
 
 /// The outcome for a request that is not refused.
@@ -56,6 +57,15 @@ impl<P: Platform> Pipeline<'_, P> {
         let secrets = self.secrets.as_deref().ok();
         let header = |name: &str| request.header(name);
         let (asked, session_id) = ask(realm, route, target, caller.method, secrets, &header)?;
+        let from_own_site = || {
+            caller.origin == Some(target.origin)
+                || request.header("sec-fetch-site").as_deref() == Some("same-origin")
+        };
+        let check_site = |by_cookie: bool| {
+            let context = caller.at(self.platform.now());
+            if by_cookie { gate::check_site(context, from_own_site()) } else { Ok(()) }
+        };
+        let mut token = None;
         let (requirement, kind, text) = match asked {
             Asked::Link(link, followed) => {
                 return Ok(Admission::Redirect(self.redeem(realm, link, followed, caller).await?));
@@ -68,8 +78,22 @@ impl<P: Platform> Pipeline<'_, P> {
             Asked::Webhook(webhook) => {
                 return Ok(pass(self.webhook(webhook, request, caller).await?.in_session(session_id)));
             }
-            Asked::Credential(requirement, Credential { kind, text }) => (requirement, kind, text),
+            Asked::Credential(requirement, Credential { kind, text, by_cookie }) => {
+                // What a session is decided by says it after what is wrong with the session.
+                check_site(by_cookie && kind != Kind::Session)?;
+                (requirement, kind, text)
+            }
+            Asked::Both { requirement, key, token: Credential { text, by_cookie, .. } } => {
+                check_site(by_cookie)?;
+                let check = |verified: &Verified<'_>| {
+                    gate::check_token(realm, requirement, verified, caller.at(self.platform.now()))
+                };
+                // First, since a key's limits count a request that passes so far.
+                token = Some(self.token(realm, &text, caller, check).await?);
+                (requirement, Kind::Key, key)
+            }
         };
+        let caller = ClientInfo { token: token.as_ref(), ..caller };
         let permit = match kind {
             Kind::Key => {
                 let freshness = realm.freshness_on(route.freshness);
@@ -77,13 +101,16 @@ impl<P: Platform> Pipeline<'_, P> {
                 accepted.permit = accepted.permit.in_session(session_id);
                 return Ok(Admission::Pass(accepted));
             }
-            Kind::Jwt => self.token(realm, requirement, &text, caller).await?,
+            Kind::Jwt => {
+                let decide = |verified: &Verified<'_>| {
+                    gate::decide_token(realm, requirement, verified, caller.at(self.platform.now()))
+                };
+                self.token(realm, &text, caller, decide).await?
+            }
             Kind::Session => {
-                let from_own_site = caller.origin == Some(target.origin)
-                    || request.header("sec-fetch-site").as_deref() == Some("same-origin");
                 let secrets = self.secrets.clone()?;
                 let context = caller.at(self.platform.now());
-                gate::decide_session(realm, requirement, &text, &secrets, from_own_site, context)?
+                gate::decide_session(realm, requirement, &text, &secrets, from_own_site(), context)?
             }
         };
         Ok(pass(permit.in_session(session_id)))
@@ -99,14 +126,14 @@ impl<P: Platform> Pipeline<'_, P> {
         request: &impl RequestParts,
         caller: ClientInfo<'_>,
     ) -> Result<Permit, Denial> {
-        let most = crate::webhook::MOST_BYTES;
+        let usual = crate::webhook::MOST_BYTES;
+        let most = webhook.max_body.map_or(usual, |bytes| usize::try_from(bytes).unwrap_or(usual));
         if request_body::declared_length(request).is_some_and(|length| length > most as u64) {
             return Err(Denial::BodyTooLarge);
         }
-        let secret =
-            self.platform.secret(webhook.secret).ok_or(Denial::NotConfigured { what: webhook.secret })?;
+        let secrets = webhook_secrets(webhook, &|name| self.platform.secret(name))?;
         let mut check =
-            gate::begin_webhook(webhook, &secret, &|name| request.header(name), self.platform.now())?;
+            gate::begin_webhook(webhook, &secrets, &|name| request.header(name), self.platform.now())?;
         let source = caller.source(Failures::Webhooks);
         let is_sender =
             self.memory.borrow_mut().penalty_box.has_delivered(&source.network, self.platform.now());
@@ -124,17 +151,20 @@ impl<P: Platform> Pipeline<'_, P> {
 
     /// Checks a token. Networks that keep sending forged ones are told to wait; whoever has one of the issuer's passes,
     /// whatever the neighbours send. One that is its issuer's and has expired, say, comes from an honest client.
-    async fn token(
+    async fn token<T>(
         &self,
         realm: &Realm,
-        requirement: &KeyRequirement,
         text: &Secret,
         caller: ClientInfo<'_>,
-    ) -> Result<Permit, Denial> {
+        decide: impl Fn(&Verified<'_>) -> Result<T, Denial>,
+    ) -> Result<T, Denial> {
         if hint::is_key(realm, text.expose()) {
             return Err(Denial::KeyAsToken);
         }
-        let decided = self.decide_token(realm, requirement, text, caller).await;
+        let decided = match issuer_of(realm, text) {
+            Ok(policy) => self.verify(realm.id, policy, text, decide).await,
+            Err(denial) => Err(denial),
+        };
         if !matches!(decided, Err(Denial::InvalidToken(error)) if !error.is_after_signature()) {
             return decided;
         }
@@ -142,20 +172,6 @@ impl<P: Platform> Pipeline<'_, P> {
         self.not_penalized(&source)?;
         self.count_failure(&source).await;
         decided
-    }
-
-    async fn decide_token(
-        &self,
-        realm: &Realm,
-        requirement: &KeyRequirement,
-        text: &Secret,
-        caller: ClientInfo<'_>,
-    ) -> Result<Permit, Denial> {
-        let policy = realm.jwt.as_ref().ok_or(Denial::Internal)?;
-        self.verify(realm.id, policy, text, |verified| {
-            gate::decide_token(realm, requirement, verified, caller.at(self.platform.now()))
-        })
-        .await
     }
 
     /// Verifies a token with the keys of its issuer, which are kept under this name, and decides by what it says.
@@ -249,102 +265,24 @@ impl<P: Platform> Pipeline<'_, P> {
     }
 }
 
-/// What is to be decided about a request, as its own form says: what the route asks for, and what is shown for it.
-pub(crate) enum Asked<'r> {
-    /// It follows a link.
-    Link(&'r Link, Followed),
-    /// Nothing is asked for, or nothing is shown where it need not be.
-    Nothing,
-    /// A signature is asked for.
-    Webhook(&'static Webhook),
-    /// This is asked of the credential that is shown.
-    Credential(&'r KeyRequirement, Credential),
+/// By whose rules a token is tried: the realm's issuer, or the one that it names of several.
+fn issuer_of<'r>(realm: &'r Realm, text: &Secret) -> Result<&'r Jwt, Denial> {
+    let named = match realm.other_issuers {
+        [] => None,
+        _ => Some(claimed_issuer(text.expose()).map_err(Denial::InvalidToken)?),
+    };
+    let is_it = |issuer: &&Jwt| named.as_deref().is_none_or(|named| issuer.issuer == named);
+    realm.issuers().find(is_it).ok_or(Denial::InvalidToken(Error::WrongIssuer))
 }
 
-/// Reads what a request shows, and the id of its session.
-///
-/// # Errors
-/// What can be refused without looking anything up.
-pub(crate) fn ask<'r>(
-    realm: &'r Realm,
-    route: &'r Route,
-    target: RequestTarget<'_>,
-    method: &str,
-    secrets: Option<&Secrets>,
-    header: &dyn Fn(&str) -> Option<String>,
-) -> Result<(Asked<'r>, Option<String>), Denial> {
-    let credential = credential::take(realm, target, secrets, header)?;
-    if let Some((link, followed)) = followed(realm, route, target, method, secrets)? {
-        return Ok((Asked::Link(link, followed), None));
-    }
-    let asked = match &route.requires {
-        Requirement::Public => Asked::Nothing,
-        Requirement::Webhook(webhook) => Asked::Webhook(webhook),
-        Requirement::Key(requirement) => {
-            let shown = credential.as_ref().map(|credential| credential.kind);
-            match credential.filter(|it| takes(requirement, it.kind)) {
-                Some(credential) => Asked::Credential(requirement, credential),
-                None => match missing(realm, requirement, shown, header) {
-                    // Whoever shows anything means to be known.
-                    Denial::MissingCredential { stray: None, .. } if requirement.optional => Asked::Nothing,
-                    denial => return Err(denial),
-                },
-            }
-        }
-    };
-    // Before a request is counted that will not be forwarded.
-    Ok((asked, session_id::take(realm, route, header)?))
+/// All secrets of a webhook's sender. One that is missing is not passed over: whoever signs with it would seem a forger.
+pub(crate) fn webhook_secrets(
+    webhook: &Webhook,
+    secret: &dyn Fn(&str) -> Option<Secret>,
+) -> Result<Vec<Secret>, Denial> {
+    webhook.secrets().map(|name| secret(name).ok_or(Denial::NotConfigured { what: name })).collect()
 }
 
 fn pass(permit: Permit) -> Admission {
     Admission::Pass(Accepted { permit, windows: Vec::new(), background: None, pool: None, open: None })
-}
-
-/// The refusal of a request that shows nothing, or a credential of a kind that the route does not take.
-fn missing(
-    realm: &Realm,
-    requirement: &KeyRequirement,
-    shown: Option<Kind>,
-    header: impl Fn(&str) -> Option<String>,
-) -> Denial {
-    let by = requirement.by;
-    let kind = shown.map(|kind| match kind {
-        Kind::Key => Proof::Key,
-        Kind::Jwt => Proof::Jwt,
-        Kind::Session => Proof::Session,
-    });
-    let stray = kind.map_or_else(|| hint::stray(realm, by, header), |kind| Some(Stray::Kind(kind)));
-    Denial::MissingCredential { by, stray }
-}
-
-/// Whether a route takes such a credential at all. Which keys it takes, their records say.
-fn takes(requirement: &KeyRequirement, kind: Kind) -> bool {
-    let by = |proof: &Proof| requirement.by.contains(proof);
-    match kind {
-        Kind::Key => by(&Proof::Key) || by(&Proof::Publishable),
-        Kind::Jwt => by(&Proof::Jwt),
-        Kind::Session => by(&Proof::Session),
-    }
-}
-
-/// The link that a request follows. A token is exchanged only where a person goes with a browser: where a
-/// session is taken, and by GET. Anywhere else it is a credential in the wrong place.
-fn followed<'r>(
-    realm: &'r Realm,
-    route: &Route,
-    target: RequestTarget<'_>,
-    method: &str,
-    secrets: Option<&Secrets>,
-) -> Result<Option<(&'r Link, Followed)>, Denial> {
-    let Some(link) = &realm.link else { return Ok(None) };
-    let by_session =
-        matches!(&route.requires, Requirement::Key(requirement) if requirement.by.contains(&Proof::Session));
-    if by_session && method == "GET" {
-        let followed = link::follow(link, target).map_err(|Repeated| Denial::RepeatedCredential)?;
-        return Ok(followed.map(|followed| (link, followed)));
-    }
-    if credential::is_link_in_url(link, target, secrets) {
-        return Err(Denial::KeyInUrl);
-    }
-    Ok(None)
 }

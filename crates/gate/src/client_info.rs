@@ -1,6 +1,6 @@
 //! Who sends a request, as far as the connection and a few header fields say.
 
-use crate::gate::RequestContext;
+use crate::{gate::RequestContext, jwt::Claims};
 use keyward_core::time::Timestamp;
 
 /// What a check looks at beside the key and the time.
@@ -16,13 +16,15 @@ pub struct ClientInfo<'a> {
     pub origin: Option<&'a str>,
     /// The code of the tenant whose host was asked, where hosts are tenants' own.
     pub tenant: Option<&'a str>,
+    /// What the token beside the key says, once it is verified.
+    pub token: Option<&'a Claims>,
 }
 
 impl<'a> ClientInfo<'a> {
     /// What a decision looks at, at this moment.
     pub fn at(self, now: Timestamp) -> RequestContext<'a> {
-        let Self { method, upgrades, address, origin, tenant } = self;
+        let Self { method, upgrades, address, origin, tenant, token } = self;
         let address = address.and_then(|address| address.parse().ok());
-        RequestContext { method, upgrades, address, origin, tenant, now }
+        RequestContext { method, upgrades, address, origin, tenant, token, now }
     }
 }

@@ -1,7 +1,7 @@
 //! The CORS protocol of the Fetch standard: answers to preflights, and what browsers of other
 //! origins may read. Keys are not cookies, so credentials mode is never allowed.
 
-use keyward_policy::Cors;
+use keyward_policy::{Cors, origin};
 
 /// What a browser may read of an answer beside the header fields that it always may.
 const EXPOSED: &str = "WWW-Authenticate, Retry-After, RateLimit, RateLimit-Policy, X-Request-Id";
@@ -29,7 +29,8 @@ pub fn fields(cors: &Cors, origin: Option<&str>) -> Fields {
     if cors.origins.contains(&"*") {
         return Fields { allowed: Some("*".to_owned()), exposed: Some(EXPOSED), vary: None };
     }
-    let allowed = origin.filter(|origin| cors.origins.contains(origin)).map(str::to_owned);
+    let is_listed = |origin: &&str| cors.origins.iter().any(|listed| origin::is_within(listed, origin));
+    let allowed = origin.filter(is_listed).map(str::to_owned);
     Fields { exposed: allowed.is_some().then_some(EXPOSED), allowed, vary: Some("Origin") }
 }
 

@@ -3,12 +3,18 @@
 
 mod url;
 
+use std::borrow::Cow;
+
+use base64::{
+    Engine, alphabet,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
 use keyward_policy::{CredentialSource, Realm, SourceKind};
 
 pub use self::url::{is_in_url, is_link_in_url};
 use crate::denial::Denial;
 use keyward_core::{
-    cookie::Repeated,
+    cookie::{self, Repeated},
     link,
     request_target::RequestTarget,
     secret::{Secret, Secrets},
@@ -32,9 +38,11 @@ pub struct Credential {
     pub kind: Kind,
     /// The text.
     pub text: Secret,
+    /// Whether it stands in a cookie, which browsers send along unasked.
+    pub by_cookie: bool,
 }
 
-/// The one credential of a request, if there is one. `header` reads a header by its lower-case name;
+/// The credentials of a request: one, or a key and a token where `both` may be there. `header` reads a header by its lower-case name;
 /// as the platform does, it joins what was sent more than once with a comma. What is in the URL is refused on
 /// every route, public ones too: it ends in logs.
 ///
@@ -44,38 +52,97 @@ pub fn take(
     realm: &Realm,
     target: RequestTarget<'_>,
     secrets: Option<&Secrets>,
+    both: bool,
     header: impl Fn(&str) -> Option<String>,
-) -> Result<Option<Credential>, Denial> {
+) -> Result<Vec<Credential>, Denial> {
     if is_in_url(realm, target, secrets) {
         return Err(Denial::KeyInUrl);
     }
-    let mut found = None;
+    let mut found: Vec<Credential> = Vec::new();
     for source in realm.credentials {
         let Some(value) = header(source.header) else { continue };
+        if source.is_subprotocol() {
+            for text in subprotocols(&value).filter_map(|entry| of_subprotocol(source, entry)) {
+                add(&mut found, both, source.kind, text)?;
+            }
+            continue;
+        }
         // No key and no token has a comma in it, so one is the mark of a header that was sent twice.
         // Other schemes may have commas of their own.
         let repeated = value.split(',').skip(1).any(|part| read(source, part).is_some());
         let credential = read(source, &value);
-        if repeated || credential.is_some_and(|credential| credential.contains(',')) {
+        if repeated || credential.as_ref().is_some_and(|credential| credential.contains(',')) {
             return Err(Denial::RepeatedCredential);
         }
-        let Some(credential) = credential else { continue };
-        let kind = match source.kind {
-            SourceKind::Key => Kind::Key,
-            SourceKind::Jwt => Kind::Jwt,
-        };
-        if found.replace(Credential { kind, text: Secret::new(credential) }).is_some() {
+        if let Some(credential) = credential {
+            add(&mut found, both, source.kind, &credential)?;
+        }
+    }
+    let has_cookies = realm.link.is_some() || realm.token_cookies().next().is_some();
+    let Some(cookies) = header("cookie").filter(|_| has_cookies) else { return Ok(found) };
+    for name in realm.token_cookies() {
+        let token = cookie::value(&cookies, name).map_err(|Repeated| Denial::RepeatedCredential)?;
+        let Some(token) = token else { continue };
+        if found.iter().any(|other| !both || other.kind == Kind::Jwt) {
             return Err(Denial::RepeatedCredential);
         }
+        found.push(Credential { kind: Kind::Jwt, text: Secret::new(token), by_cookie: true });
     }
     if let Some(link) = &realm.link
-        && let Some(cookies) = header("cookie")
         && let Some(text) = link::session(link, &cookies).map_err(|Repeated| Denial::RepeatedCredential)?
-        && found.replace(Credential { kind: Kind::Session, text }).is_some()
     {
-        return Err(Denial::RepeatedCredential);
+        if !found.is_empty() {
+            return Err(Denial::RepeatedCredential);
+        }
+        found.push(Credential { kind: Kind::Session, text, by_cookie: true });
     }
     Ok(found)
+}
+
+/// Adds a credential, if it may be there beside the others.
+fn add(found: &mut Vec<Credential>, both: bool, kind: SourceKind, text: &str) -> Result<(), Denial> {
+    let kind = match kind {
+        SourceKind::Key => Kind::Key,
+        SourceKind::Jwt => Kind::Jwt,
+    };
+    if found.iter().any(|other| !both || other.kind == kind) {
+        return Err(Denial::RepeatedCredential);
+    }
+    found.push(Credential { kind, text: Secret::new(text), by_cookie: false });
+    Ok(())
+}
+
+/// How a client sends this credential, for a request that nobody sent.
+pub fn written(source: &CredentialSource, text: &str) -> String {
+    match source.scheme {
+        None => text.to_owned(),
+        Some(scheme) if source.is_subprotocol() => format!("{scheme}.{text}"),
+        Some(scheme) if source.is_basic() => format!("{scheme} {}", BASIC.encode(format!("{text}:"))),
+        Some(scheme) => format!("{scheme} {text}"),
+    }
+}
+
+/// The entries of a list of subprotocols (RFC 6455, section 11.3.4).
+fn subprotocols(value: &str) -> impl Iterator<Item = &str> {
+    value.split(',').map(|entry| entry.trim_matches([' ', '\t'])).filter(|entry| !entry.is_empty())
+}
+
+/// The credential that a subprotocol is, if it is one.
+fn of_subprotocol<'a>(source: &CredentialSource, entry: &'a str) -> Option<&'a str> {
+    entry.strip_prefix(source.scheme?)?.strip_prefix('.').filter(|text| !text.is_empty())
+}
+
+/// What is left of a list of subprotocols without those that are credentials, as the origin gets it and chooses from it: so no answer
+/// echoes one. `None` where all of it is left.
+pub fn other_subprotocols(realms: &[Realm], value: &str, secrets: Option<&Secrets>) -> Option<String> {
+    let sources =
+        || realms.iter().flat_map(|realm| realm.credentials).filter(|source| source.is_subprotocol());
+    let is_credential = |entry: &&str| {
+        sources().any(|source| of_subprotocol(source, entry).is_some())
+            || realms.iter().any(|realm| url::holds_credential(realm, entry, secrets))
+    };
+    let (shown, others): (Vec<&str>, Vec<&str>) = subprotocols(value).partition(is_credential);
+    (!shown.is_empty()).then(|| others.join(", "))
 }
 
 /// Whether a header's value is one of this source's scheme, whatever follows it.
@@ -98,16 +165,17 @@ pub fn is_of_any(
     value: &str,
     secrets: Option<&Secrets>,
 ) -> bool {
-    let texts = || value.split(',').filter_map(|part| read(source, part));
+    let texts = || value.split(',').filter_map(|part| read(source, part).map(Cow::into_owned));
     realms.iter().any(|realm| {
         texts().any(|text| {
-            realm.key.after_prefix(text).is_some() || realm.imported.is_some_and(|format| format.is_one(text))
+            realm.key.after_prefix(&text).is_some()
+                || realm.imported.is_some_and(|format| format.is_one(&text))
         }) || url::holds_credential(realm, value, secrets)
     })
 }
 
 /// The credential in one header's value; `None` when the header is for something else.
-fn read<'a>(source: &CredentialSource, value: &'a str) -> Option<&'a str> {
+fn read<'a>(source: &CredentialSource, value: &'a str) -> Option<Cow<'a, str>> {
     let value = value.trim_matches([' ', '\t']);
     let credential = match source.scheme {
         None => value,
@@ -119,5 +187,22 @@ fn read<'a>(source: &CredentialSource, value: &'a str) -> Option<&'a str> {
             rest.trim_matches(' ')
         }
     };
-    (!credential.is_empty()).then_some(credential)
+    if credential.is_empty() {
+        return None;
+    }
+    // What is not written so is no key either.
+    let user = if source.is_basic() { user_of(credential) } else { None };
+    Some(user.map_or(Cow::Borrowed(credential), Cow::Owned))
 }
+
+/// The user name of Basic authentication, whatever the password is (RFC 7617, section 2).
+fn user_of(credentials: &str) -> Option<String> {
+    let pair = String::from_utf8(BASIC.decode(credentials).ok()?).ok()?;
+    pair.split_once(':').map(|(user, _)| user.to_owned()).filter(|user| !user.is_empty())
+}
+
+/// With padding or without: clients of both kinds are about.
+const BASIC: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);

@@ -15,11 +15,12 @@ use serde_json::Value;
 use crate::{
     admission::{self, Asked},
     client_info::ClientInfo,
-    credential::{Credential, Kind},
+    credential::{self, Credential, Kind},
     denial::{Denial, step::Step},
     gate::{self, RequestContext},
     handle::{Gate, Routing, find_route},
     identity_token::keys,
+    jwt::Claims,
     pipeline,
     platform::Platform,
     refusal::{self, words},
@@ -195,7 +196,7 @@ impl Explainer<'_> {
         }
         object_of(&mut [
             ("allowed", matches!(decided, Ok(Decided::Passes)).into()),
-            ("status", denial.map(|denial| denial.public().status).into()),
+            ("status", denial.map(|denial| refusal::status(denial, realm)).into()),
             ("code", told.map(|(code, _)| code).into()),
             ("realm", realm.map(|realm| realm.id).into()),
             (
@@ -248,18 +249,24 @@ impl Explainer<'_> {
         let credentials = realm.credentials.iter();
         let source =
             credentials.clone().find(|source| source.kind == SourceKind::Key).or(realm.credentials.first());
-        let header =
-            |name: &str| match &key {
-                Some(key) if source.is_some_and(|source| source.header == name) => {
-                    let scheme = source.and_then(|source| source.scheme);
-                    Some(scheme.map_or_else(
-                        || key.expose().to_owned(),
-                        |scheme| format!("{scheme} {}", key.expose()),
-                    ))
-                }
-                _ if realm.session_id_header == Some(name) => session_id.map(str::to_owned),
-                _ => None,
-            };
+        // Tokens are not tried here: one that is in order, of the key's tenant, is supposed beside a key that needs it.
+        let beside = match &route.requires {
+            Requirement::Key(requirement) if requirement.all => Some(Claims::supposed(requirement.scopes)),
+            _ => None,
+        };
+        let tokens = credentials
+            .clone()
+            .find(|it| it.kind == SourceKind::Jwt && source.is_some_and(|source| source.header != it.header));
+        let header = |name: &str| match &key {
+            Some(key) if source.is_some_and(|source| source.header == name) => {
+                source.map(|source| credential::written(source, key.expose()))
+            }
+            _ if beside.is_some() && tokens.is_some_and(|source| source.header == name) => {
+                Some(format!("{} token", tokens.and_then(|it| it.scheme).unwrap_or_default()))
+            }
+            _ if realm.session_id_header == Some(name) => session_id.map(str::to_owned),
+            _ => None,
+        };
         let asked = admission::ask(realm, route, target, caller.method, Some(secrets), &header);
         trail.note(&[Step::Credential], asked.as_ref().err(), &|_| Some(wanted(&route.requires)));
         let (asked, session_id) = asked?;
@@ -278,16 +285,16 @@ impl Explainer<'_> {
             }
             Asked::Link(..) => return Ok(Decided::LinkFollowed),
             Asked::Webhook(webhook) => {
-                let secret =
-                    (self.secret)(webhook.secret).ok_or(Denial::NotConfigured { what: webhook.secret })?;
-                let begun = gate::begin_webhook(webhook, &secret, &|_| None, self.now);
+                let secrets = admission::webhook_secrets(webhook, self.secret)?;
+                let begun = gate::begin_webhook(webhook, &secrets, &|_| None, self.now);
                 return Err(begun.err().unwrap_or(Denial::Internal));
             }
-            Asked::Credential(requirement, Credential { kind: Kind::Key, text }) => (requirement, text),
+            Asked::Credential(requirement, Credential { kind: Kind::Key, text, .. }) => (requirement, text),
             Asked::Credential(..) => return Err(Denial::KeyAsToken),
+            Asked::Both { requirement, key, .. } => (requirement, key),
         };
         let record = self.record(realm, secrets, &text)?;
-        let context = caller.at(self.now);
+        let context = ClientInfo { token: beside.as_ref(), ..caller }.at(self.now);
         let decided = gate::decide(realm, requirement, &record, context);
         trail.note(&Step::OF_KEY, decided.as_ref().err(), &|step| holds(step, requirement, &record, context));
         decided?;
@@ -353,7 +360,7 @@ fn wanted(requirement: &Requirement) -> String {
         Requirement::Webhook(_) => "a webhook's signature".to_owned(),
         Requirement::Key(requirement) => {
             let or_nothing = if requirement.optional { ", or nothing" } else { "" };
-            words::kinds(requirement.by) + or_nothing
+            words::kinds(requirement.by, if requirement.all { "and" } else { "or" }) + or_nothing
         }
     }
 }

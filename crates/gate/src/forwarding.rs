@@ -8,7 +8,7 @@ pub mod profile;
 
 use std::net::IpAddr;
 
-use keyward_policy::{CredentialSource, Realm, SourceKind};
+use keyward_policy::{CredentialSource, Realm, RequestId, SourceKind};
 
 use crate::{
     client_info::ClientInfo,
@@ -152,8 +152,11 @@ const CORS: [&str; 2] = ["access-control-allow-", "access-control-max-age"];
 /// Fields of an answer that are the gate's to say, or hold for the whole host, which the gate's own page and other
 /// origins share: another way in, past the gate (RFC 7838); the end of everybody's sessions there; a script before
 /// every page of it; reports on every request to it, with their URLs.
-const GATES_OWN: [&str; 7] =
-    ["keyward-", "x-request-id", "alt-svc", "clear-site-data", "service-worker-allowed", "nel", "report-to"];
+const GATES_OWN: [&str; 6] =
+    ["keyward-", "alt-svc", "clear-site-data", "service-worker-allowed", "nel", "report-to"];
+
+/// Whose it is, the policy says.
+const REQUEST_ID: &str = "x-request-id";
 
 /// Where the gate says what is left of a key's limits, nobody else does.
 const RATE_LIMITS: [&str; 5] = ["ratelimit", "ratelimit-", "x-ratelimit", "x-ratelimit-", "x-rate-limit-"];
@@ -166,22 +169,25 @@ pub fn credentials(
     secrets: Option<&Secrets>,
     header: impl Fn(&str) -> Option<String>,
 ) -> Vec<&'static str> {
+    let is_token_in_order = permit.token().is_some() || matches!(permit.identity(), Identity::Token(_));
     let holds = |source: &&CredentialSource| {
         header(source.header).is_some_and(|value| match permit.identity() {
             // Nobody's credential was asked for: what is another server's may be meant for the origin.
             Identity::Anybody | Identity::Sender => credential::is_of_any(realms, source, &value, secrets),
-            // A token that was found to be in order goes on where the policy says so.
-            Identity::Token(_) if source.kind == SourceKind::Jwt && source.forward => false,
+            // It goes on where the policy says so.
+            _ if source.kind == SourceKind::Jwt && source.forward && is_token_in_order => false,
             _ => {
                 credential::has_scheme(source, &value)
                     || credential::is_of_any(realms, source, &value, secrets)
             }
         })
     };
-    let own = realm.credentials.iter().filter(holds).map(|source| source.header);
+    // Of a list of subprotocols, only those go that are credentials.
+    let of_requests = || realm.credentials.iter().filter(|source| !source.is_subprotocol());
+    let own = of_requests().filter(holds).map(|source| source.header);
     let mut names: Vec<&'static str> = own.collect();
     // In the header of another realm a credential of this deployment is somebody's all the same.
-    let others = realms.iter().flat_map(|realm| realm.credentials);
+    let others = realms.iter().flat_map(|realm| realm.credentials).filter(|source| !source.is_subprotocol());
     for source in others.filter(|other| realm.credentials.iter().all(|own| own.header != other.header)) {
         if header(source.header).is_some_and(|value| credential::is_of_any(realms, source, &value, secrets)) {
             names.push(source.header);
@@ -198,7 +204,7 @@ pub fn added(
     caller: ClientInfo<'_>,
     request_id: &str,
 ) -> Vec<(&'static str, String)> {
-    let mut fields = identity::headers(permit, request_id);
+    let mut fields = identity::headers(realm, permit, request_id);
     let authority = target.authority();
     fields.push(("X-Forwarded-Host", authority.to_owned()));
     fields.push(("X-Forwarded-Proto", target.scheme.to_owned()));
@@ -238,7 +244,11 @@ pub fn answer(
     windows: &[WindowState],
     request_id: &str,
 ) -> AnswerFields {
-    let mut set = vec![("X-Request-Id", request_id.to_owned())];
+    let name = match realm.request_id {
+        RequestId::Gate => "X-Request-Id",
+        RequestId::Origin => "Keyward-Request-Id",
+    };
+    let mut set = vec![(name, request_id.to_owned())];
     set.extend(refusal::rate_limit_headers(windows));
     let cors = realm.cors.as_ref().map(|cors| cors::fields(cors, origin));
     let (allowed, exposed) = cors.map(|fields| (fields.allowed, fields.exposed)).unwrap_or_default();

@@ -30,6 +30,8 @@ pub struct RequestContext<'a> {
     pub origin: Option<&'a str>,
     /// The code of the tenant whose host was asked, where hosts are tenants' own.
     pub tenant: Option<&'a str>,
+    /// What the token beside a key says, where a route asks for both.
+    pub token: Option<&'a jwt::Claims>,
     /// When.
     pub now: Timestamp,
 }
@@ -57,12 +59,13 @@ pub enum Identity {
 #[derive(Debug)]
 pub struct Permit {
     identity: Identity,
+    token: Option<jwt::Claims>,
     session_id: Option<String>,
 }
 
 impl Permit {
     fn of(identity: Identity) -> Self {
-        Self { identity, session_id: None }
+        Self { identity, token: None, session_id: None }
     }
 
     /// The same, for a request that says which session it belongs to.
@@ -84,6 +87,11 @@ impl Permit {
         }
     }
 
+    /// What the token says that came beside the key.
+    pub fn token(&self) -> Option<&jwt::Claims> {
+        self.token.as_ref()
+    }
+
     /// The checked id of the session that the request belongs to.
     pub fn session_id(&self) -> Option<&str> {
         self.session_id.as_deref()
@@ -97,7 +105,7 @@ pub fn pass_without_key(requirement: &Requirement) -> Option<Permit> {
 }
 
 /// Decides about a key, in this order: realm and its tenant's host, status, pause, expiry, tenant, plan, address,
-/// kind and origin, mode, scope. The first thing that is wrong is the answer.
+/// kind and origin, mode, scope, and the tenant of the token beside it. The first thing that is wrong is the answer.
 ///
 /// # Errors
 /// The first thing that is wrong.
@@ -154,7 +162,18 @@ pub fn decide(
         return Err(Denial::TestMode { live_only });
     }
     check_scopes(realm, requirement, Proof::Key, &record.scopes)?;
-    Ok(Permit::of(Identity::Key(Rc::clone(record))))
+    let permit = Permit::of(Identity::Key(Rc::clone(record)));
+    if !requirement.all {
+        return Ok(permit);
+    }
+    // Where both are needed, whoever is here without the other is here by mistake.
+    let token = context.token.ok_or(Denial::Internal)?;
+    let is_of_tenant =
+        |name: &String| *name == record.tenant.id || is_of(Some(name), record.tenant.code.as_deref());
+    if !token.tenant.as_ref().is_none_or(is_of_tenant) {
+        return Err(Denial::InvalidToken(jwt::Error::WrongTenant));
+    }
+    Ok(Permit { token: Some(token.clone()), ..permit })
 }
 
 /// Decides about a token whose signature is right: its claims, the tenant's host, scopes.
@@ -167,14 +186,30 @@ pub fn decide_token(
     token: &Verified<'_>,
     context: RequestContext<'_>,
 ) -> Result<Permit, Denial> {
+    if requirement.all {
+        return Err(Denial::Internal);
+    }
+    // The policy has no such route, and tokens no plan.
+    check_plan(requirement, None)?;
+    check_token(realm, requirement, token, context).map(|claims| Permit::of(Identity::Token(claims)))
+}
+
+/// Checks a token by itself, also one that comes beside a key, about which [`decide`] decides.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub fn check_token(
+    realm: &Realm,
+    requirement: &KeyRequirement,
+    token: &Verified<'_>,
+    context: RequestContext<'_>,
+) -> Result<jwt::Claims, Denial> {
     let claims = token.claims(context.now).map_err(Denial::InvalidToken)?;
     if !is_of(context.tenant, claims.tenant.as_deref()) {
         return Err(Denial::InvalidToken(jwt::Error::WrongTenant));
     }
-    // The policy has no such route, and tokens no plan.
-    check_plan(requirement, None)?;
     check_scopes(realm, requirement, Proof::Jwt, &claims.scopes)?;
-    Ok(Permit::of(Identity::Token(claims)))
+    Ok(claims)
 }
 
 /// Decides about the value of a session's cookie: its seal, its end, the tenant's host, plan, and whether what
@@ -195,9 +230,7 @@ pub fn decide_session(
         return Err(Denial::InvalidSession);
     }
     check_plan(requirement, session.tenant.plan.as_deref())?;
-    if !context.only_reads() && !from_own_site {
-        return Err(Denial::CrossSite);
-    }
+    check_site(context, from_own_site)?;
     // The policy has no such route: sessions hold none.
     check_scopes(realm, requirement, Proof::Session, &[])?;
     Ok(Permit::of(Identity::Session(session)))
@@ -213,11 +246,11 @@ pub struct WebhookCheck(webhook::Check);
 /// says.
 pub fn begin_webhook(
     webhook: &Webhook,
-    secret: &Secret,
+    secrets: &[Secret],
     header: &dyn Fn(&str) -> Option<String>,
     now: Timestamp,
 ) -> Result<WebhookCheck, Denial> {
-    match webhook::Check::begin(webhook, secret, header, now) {
+    match webhook::Check::begin(webhook, secrets, header, now) {
         Ok(check) => Ok(WebhookCheck(check)),
         Err(error @ webhook::Error::UnfitSecret) => {
             Err(Denial::UnfitSecret { secret: webhook.secret, reason: error.to_string() })
@@ -242,6 +275,14 @@ impl WebhookCheck {
             Err(error) => Err(Denial::InvalidSignature { reason: error.to_string() }),
         }
     }
+}
+
+/// Refuses what changes something by a cookie and does not come from its own site: browsers send cookies along unasked.
+///
+/// # Errors
+/// [`Denial::CrossSite`]
+pub fn check_site(context: RequestContext<'_>, from_own_site: bool) -> Result<(), Denial> {
+    if context.only_reads() || from_own_site { Ok(()) } else { Err(Denial::CrossSite) }
 }
 
 /// Passes a tenant on one of the plans that the route is for, if it is for some only.

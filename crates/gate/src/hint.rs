@@ -41,6 +41,8 @@ pub enum Stray {
     Empty(&'static str),
     /// It is one, but of a kind that this route does not take.
     Kind(Proof),
+    /// It is one, but another one is needed beside it.
+    Alone(Proof),
 }
 
 /// Headers in which clients of other APIs send their credentials.
@@ -160,7 +162,9 @@ pub fn is_key(realm: &Realm, text: &str) -> bool {
 /// Where the credential seems to be of a request that has none in the places that count for this
 /// route. `header` reads a header by its lower-case name.
 pub fn stray(realm: &Realm, by: &[Proof], header: impl Fn(&str) -> Option<String>) -> Option<Stray> {
-    let counts = || realm.credentials.iter().filter(|source| is_for(source.kind, by));
+    // What else stands among a WebSocket's subprotocols is none in the wrong place.
+    let of_requests = || realm.credentials.iter().filter(|source| !source.is_subprotocol());
+    let counts = || of_requests().filter(|source| is_for(source.kind, by));
     let there = |name: &str| header(name).map(|value| value.trim().to_owned());
     for source in counts() {
         let Some(value) = there(source.header) else { continue };
@@ -171,7 +175,7 @@ pub fn stray(realm: &Realm, by: &[Proof], header: impl Fn(&str) -> Option<String
             _ => Stray::Empty(source.header),
         });
     }
-    let known = || ELSEWHERE.into_iter().chain(realm.credentials.iter().map(|source| source.header));
+    let known = || ELSEWHERE.into_iter().chain(of_requests().map(|source| source.header));
     known()
         .filter(|name| !counts().any(|source| source.header == *name))
         .find(|name| there(name).is_some_and(|value| !value.is_empty()))

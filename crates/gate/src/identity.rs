@@ -1,10 +1,12 @@
 //! What the origin learns of who asks.
 
+use keyward_policy::{Realm, scope};
+
 use crate::gate::{Identity, Permit};
 use keyward_core::record::Mode;
 
 /// The verified identity, as header fields.
-pub fn headers(permit: &Permit, request_id: &str) -> Vec<(&'static str, String)> {
+pub fn headers(realm: &Realm, permit: &Permit, request_id: &str) -> Vec<(&'static str, String)> {
     let mut headers = vec![("Keyward-Request-Id", request_id.to_owned())];
     let mut add = |name, value: Option<&str>| {
         // A key of the policy's own need not have a tenant.
@@ -22,7 +24,18 @@ pub fn headers(permit: &Permit, request_id: &str) -> Vec<(&'static str, String)>
             };
             add("Keyward-Key-Id", Some(&record.id));
             add("Keyward-Tenant", Some(&record.tenant.id));
-            add("Keyward-Scopes", Some(&record.scopes.join(" ")));
+            let scopes = match permit.token() {
+                None => record.scopes.join(" "),
+                // Neither may do more through the other than by itself.
+                Some(token) => {
+                    let names = realm.scopes.iter().map(|scope| scope.name);
+                    let holds = |held: &[String], name: &str| scope::holds(realm.scopes, held, name);
+                    let both = names.filter(|name| holds(&record.scopes, name) && holds(&token.scopes, name));
+                    both.collect::<Vec<_>>().join(" ")
+                }
+            };
+            add("Keyward-Subject", permit.token().map(|token| token.subject.as_str()));
+            add("Keyward-Scopes", Some(&scopes));
             add("Keyward-Mode", Some(mode));
             add("Keyward-Plan", record.tenant.plan.as_deref());
         }

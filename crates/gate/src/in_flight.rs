@@ -51,7 +51,7 @@ impl InFlight {
         Self { kind, most, most_of_one, held: Vec::new(), total: 0, parts: HashMap::new(), next: 0 }
     }
 
-    /// For webhooks: 32 MiB of an isolate's 128, and 4 MiB of a network's.
+    /// For webhooks: 32 MiB of an isolate's 128, and 4 MiB of a network's. One that is larger is there alone of its network.
     pub fn of_webhooks() -> Self {
         Self::new("webhook", 32 * MIB, 4 * MIB)
     }
@@ -76,7 +76,7 @@ impl InFlight {
     /// what is not given back has to end by itself.
     pub fn take(&mut self, whose: &str, bytes: usize, now: Timestamp, span: Span) -> Option<(u64, Vec<u64>)> {
         let bytes = bytes.max(MIN_BYTES);
-        let gave_way = self.make_room(whose, bytes, now)?;
+        let gave_way = self.make_room(whose, bytes, bytes, now)?;
         self.next += 1;
         self.total += bytes;
         *self.parts.entry(whose.to_owned()).or_default() += bytes;
@@ -92,7 +92,7 @@ impl InFlight {
         // It does not give way to itself.
         held.is_coming = false;
         let whose = held.whose.clone();
-        let gave_way = self.make_room(&whose, more, now);
+        let gave_way = self.make_room(&whose, more, bytes, now);
         let held = self.held(id)?;
         held.is_coming = true;
         if gave_way.is_some() {
@@ -103,9 +103,11 @@ impl InFlight {
         gave_way
     }
 
-    fn make_room(&mut self, whose: &str, bytes: usize, now: Timestamp) -> Option<Vec<u64>> {
+    /// Makes room for these bytes of a body that has `whole` of them by then.
+    fn make_room(&mut self, whose: &str, bytes: usize, whole: usize, now: Timestamp) -> Option<Vec<u64>> {
         let mut gave_way = Vec::new();
-        if self.has_room(whose, bytes) {
+        let most_of_one = self.most_of_one.max(whole);
+        if self.has_room(whose, bytes, most_of_one) {
             return Some(gave_way);
         }
         let is_over = |held: &&Body| !held.since.is_within(held.span, now);
@@ -114,20 +116,20 @@ impl InFlight {
         let stays = || self.held.iter().filter(|held| !held.is_coming);
         let all: usize = stays().map(|held| held.bytes).sum();
         let own: usize = stays().filter(|held| held.whose == whose).map(|held| held.bytes).sum();
-        if own + bytes > self.most_of_one || all + bytes > self.most {
+        if own + bytes > most_of_one || all + bytes > self.most {
             // Nobody gives way in vain.
             return None;
         }
         // First this sender's own bodies give way to its own limit.
         for id in self.in_order_of_giving_way(Some(whose), now) {
-            if self.part_of(whose) + bytes <= self.most_of_one {
+            if self.part_of(whose) + bytes <= most_of_one {
                 break;
             }
             self.give_back(id);
             gave_way.push(id);
         }
         for id in self.in_order_of_giving_way(None, now) {
-            if self.has_room(whose, bytes) {
+            if self.has_room(whose, bytes, most_of_one) {
                 break;
             }
             self.give_back(id);
@@ -149,8 +151,8 @@ impl InFlight {
         self.parts.get(whose).copied().unwrap_or_default()
     }
 
-    fn has_room(&self, whose: &str, bytes: usize) -> bool {
-        self.total + bytes <= self.most && self.part_of(whose) + bytes <= self.most_of_one
+    fn has_room(&self, whose: &str, bytes: usize, most_of_one: usize) -> bool {
+        self.total + bytes <= self.most && self.part_of(whose) + bytes <= most_of_one
     }
 
     /// The bodies that are still coming, of all or of one: slow ones first, then those of whoever has most of them

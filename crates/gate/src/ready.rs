@@ -90,7 +90,7 @@ pub fn secrets(policy: &Policy, get: impl Fn(&str) -> Option<String>) -> Option<
     let client_secret = policy.admin.sign_in.and_then(|sign_in| sign_in.code?.client_secret);
     faults.extend(client_secret.filter(|name| get(name).is_none()).map(|name| format!("{name} is not set")));
     let sign_in = policy.admin.sign_in.map(|sign_in| sign_in.jwt);
-    for jwt in policy.realms.iter().filter_map(|realm| realm.jwt).chain(sign_in) {
+    for jwt in policy.realms.iter().flat_map(|realm| realm.issuers().copied()).chain(sign_in) {
         let JwtKeys::Secret { name, form } = jwt.keys else { continue };
         match get(name) {
             None => faults.push(format!("{name} is not set")),
@@ -104,15 +104,16 @@ pub fn secrets(policy: &Policy, get: impl Fn(&str) -> Option<String>) -> Option<
     for realm in policy.realms {
         for route in realm.routes {
             let Requirement::Webhook(webhook) = route.requires else { continue };
-            let name = webhook.secret;
-            match get(name) {
-                None => faults.push(format!("{name} is not set")),
-                Some(text)
-                    if Secret::new(&*text).key(webhook.secret_form).is_none_or(|key| key.is_empty()) =>
-                {
-                    faults.push(format!("{name} is not in the form that the policy says"));
+            for name in webhook.secrets() {
+                match get(name) {
+                    None => faults.push(format!("{name} is not set")),
+                    Some(text)
+                        if Secret::new(&*text).key(webhook.secret_form).is_none_or(|key| key.is_empty()) =>
+                    {
+                        faults.push(format!("{name} is not in the form that the policy says"));
+                    }
+                    Some(_) => {}
                 }
-                Some(_) => {}
             }
         }
     }

@@ -65,6 +65,7 @@ impl Client {
             address: self.address.as_deref(),
             origin: self.origin.as_deref(),
             tenant: None,
+            token: None,
         }
     }
 

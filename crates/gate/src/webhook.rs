@@ -1,6 +1,6 @@
 //! Webhooks: whether a request was signed by who shares a secret with us. The policy describes how
-//! the sender signs; Stripe, Square and Standard Webhooks are such descriptions
-//! ([`Webhook::stripe`] …), GitHub and Slack could be.
+//! the sender signs; Stripe, Square, GitHub, Standard Webhooks and Svix are such descriptions
+//! ([`Webhook::stripe`] …), Slack could be. While a sender changes its secret, either of two is right.
 //!
 //! Within the tolerance a request can be sent again: that an event is handled once is for the origin
 //! to see to, by the event's id.
@@ -18,7 +18,8 @@ use keyward_core::{
     time::{Span, Timestamp},
 };
 
-/// Most bytes of a body: it has to be in memory whole before it is known who sent it.
+/// Most bytes of a body, if the policy does not say another number: it has to be in memory whole before it is known who
+/// sent it.
 pub const MOST_BYTES: usize = 1024 * 1024;
 
 /// Bytes of an HMAC-SHA-256.
@@ -65,7 +66,8 @@ pub enum Error {
 
 /// A request whose headers are in order. Only its body can still show that it is not its sender's.
 pub struct Check {
-    mac: Hmac<Sha256>,
+    /// One for each secret.
+    macs: Vec<Hmac<Sha256>>,
     /// What is signed after the body.
     rest: String,
     signatures: Vec<[u8; SIGNATURE_BYTES]>,
@@ -79,7 +81,7 @@ impl Check {
     /// The first thing that is wrong.
     pub fn begin(
         webhook: &Webhook,
-        secret: &Secret,
+        secrets: &[Secret],
         header: impl Fn(&str) -> Option<String>,
         now: Timestamp,
     ) -> Result<Self, Error> {
@@ -109,8 +111,12 @@ impl Check {
             return Err(Error::MalformedSignature);
         }
 
-        let key = secret.key(webhook.secret_form).filter(|key| !key.is_empty()).ok_or(Error::UnfitSecret)?;
-        let mut mac = Hmac::<Sha256>::new_from_slice(&key).map_err(|_| Error::UnfitSecret)?;
+        let macs = secrets.iter().map(|secret| {
+            let key = secret.key(webhook.secret_form).filter(|key| !key.is_empty())?;
+            Hmac::<Sha256>::new_from_slice(&key).ok()
+        });
+        let macs: Option<Vec<_>> = macs.collect();
+        let mut check = Self { macs: macs.ok_or(Error::UnfitSecret)?, rest: String::new(), signatures };
         let (mut rest, mut after) = (String::new(), false);
         for part in webhook.content {
             let text = match part {
@@ -122,14 +128,14 @@ impl Check {
                     continue;
                 }
             };
-            if after { rest.push_str(&text) } else { mac.update(text.as_bytes()) }
+            if after { rest.push_str(&text) } else { check.see(text.as_bytes()) }
         }
-        Ok(Self { mac, rest, signatures })
+        Ok(Self { rest, ..check })
     }
 
     /// Sees the next piece of the body.
     pub fn see(&mut self, piece: &[u8]) {
-        self.mac.update(piece);
+        self.macs.iter_mut().for_each(|mac| mac.update(piece));
     }
 
     /// Ends with the body's end.
@@ -137,10 +143,13 @@ impl Check {
     /// # Errors
     /// [`Error::BadSignature`]
     pub fn finish(mut self) -> Result<(), Error> {
-        self.mac.update(self.rest.as_bytes());
-        let expected: [u8; SIGNATURE_BYTES] = self.mac.finalize().into_bytes().into();
+        let rest = std::mem::take(&mut self.rest);
+        self.see(rest.as_bytes());
+        let expected = self.macs.into_iter().map(|mac| mac.finalize().into_bytes().into());
         // All of them, each in constant time.
-        let right = self.signatures.iter().fold(Choice::from(0), |right, it| right | expected.ct_eq(it));
+        let right = expected.fold(Choice::from(0), |right, expected: [u8; SIGNATURE_BYTES]| {
+            self.signatures.iter().fold(right, |right, it| right | expected.ct_eq(it))
+        });
         if bool::from(right) { Ok(()) } else { Err(Error::BadSignature) }
     }
 }

@@ -211,6 +211,7 @@ impl Isolate {
             address: Some(&address),
             origin: None,
             tenant: None,
+            token: None,
         };
         let pipeline = Pipeline {
             platform: &self.platform,

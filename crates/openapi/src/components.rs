@@ -333,6 +333,7 @@ fn route() -> Schema {
                 ("testKeys", one_of(&["all", "read", "none"])),
                 ("sessionId", flag()),
                 ("optional", described(flag(), "Whether a request without a credential passes, too.")),
+                ("all", described(flag(), "Whether a request needs all of `by`, a key and a token.")),
             ]),
         ),
         ("freshnessSeconds", json!({ "type": "number", "minimum": 0 })),

@@ -1,7 +1,7 @@
 //! The policy as one JSON document: what `keyward check` writes and the Worker reads, once in an isolate's life.
 //!
 //! ```json
-//! {"format":1,"sha256":"…","policy":{"admin":{…},"realms":[…]}}
+//! {"format":2,"sha256":"…","policy":{"admin":{…},"realms":[…]}}
 //! ```
 //!
 //! The same policy always gives the same bytes, and they are those that `JSON.stringify` writes: members in order, no
@@ -19,7 +19,7 @@ use crate::model::Policy;
 /// The format that this version writes, and the only one that it reads. Any change of what a policy can say, or of how
 /// it is written, is a new one: what a Worker does not understand it must not guess. What is left out where a policy does not
 /// say it, and refused by a Worker that does not know it, is none.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// Before the format, the hash and the policy; and what ends a document.
 const PARTS: [&str; 4] = ["{\"format\":", ",\"sha256\":\"", "\",\"policy\":", "}"];

@@ -35,17 +35,72 @@ impl fmt::Display for WebOrigin {
     }
 }
 
-/// The form of an origin that is compared. Plain http is refused, but for this machine.
+/// The form of an origin that is compared. Plain http is refused, but for this machine; of other schemes, those pass that an
+/// app or an extension has of its own (`capacitor://localhost`).
 ///
 /// # Errors
 /// What is wrong with it.
 pub fn normalise(text: &str) -> Result<String, BadOrigin> {
+    if let Some(origin) = of_app(text) {
+        return Ok(origin);
+    }
     let origin = WebOrigin::parse(text)?;
     if origin.is_plain_to_elsewhere() {
         let wrong = "is plain http to a host that is not this machine";
         return Err(BadOrigin { wrong, hint: "use https" });
     }
     Ok(origin.to_string())
+}
+
+/// The form of `https://*.example.com`, which stands for every host below that one, at any depth; `None` for what has no `*` there.
+///
+/// # Errors
+/// What is wrong with the rest.
+pub fn normalise_below(text: &str) -> Option<Result<String, BadOrigin>> {
+    const BELOW: &str = "https://*.";
+    let domain =
+        text.get(..BELOW.len()).filter(|it| it.eq_ignore_ascii_case(BELOW)).and(text.get(BELOW.len()..))?;
+    Some(WebOrigin::parse(&format!("https://{domain}")).and_then(|below| {
+        let is_address = below.host.starts_with('[') || below.host.parse::<Ipv4Addr>().is_ok();
+        if is_address || !below.host.contains('.') {
+            let wrong = "stands for the hosts of everybody";
+            return Err(BadOrigin {
+                wrong,
+                hint: "write the domain that is yours, like \"https://*.example.com\"",
+            });
+        }
+        Ok(below.to_string().replacen("https://", BELOW, 1))
+    }))
+}
+
+/// Whether an origin, as a browser sends it, is this one, or below it where it has a `*`.
+pub fn is_within(listed: &str, origin: &str) -> bool {
+    let Some((scheme, domain)) = listed.split_once('*') else { return listed == origin };
+    let names = origin.strip_prefix(scheme).and_then(|rest| rest.strip_suffix(domain));
+    names.is_some_and(|names| names.split('.').all(is_label))
+}
+
+/// Schemes other than http and https by which apps and extensions know their pages. The rest either has no origin that a
+/// browser would send (`file`, `data`), or is none of a page (`ws`).
+const OF_APPS: [&str; 9] = [
+    "app",
+    "capacitor",
+    "capacitor-electron",
+    "chrome-extension",
+    "ionic",
+    "moz-extension",
+    "safari-web-extension",
+    "tauri",
+    "wails",
+];
+
+/// The form of an app's origin: a scheme and a name.
+fn of_app(text: &str) -> Option<String> {
+    let lower = text.to_ascii_lowercase();
+    let (scheme, host) = lower.split_once("://").filter(|(scheme, _)| OF_APPS.contains(scheme))?;
+    let host =
+        canonical_host(host.strip_suffix('/').unwrap_or(host)).filter(|host| !host.starts_with('['))?;
+    Some(format!("{scheme}://{host}"))
 }
 
 impl WebOrigin {
@@ -113,6 +168,13 @@ fn port_number(text: &str) -> Option<u16> {
     text.parse().ok().filter(|port| digits && *port > 0)
 }
 
+fn is_label(label: &str) -> bool {
+    (1..=63).contains(&label.len())
+        && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+        && !label.starts_with('-')
+        && !label.ends_with('-')
+}
+
 /// A host in lower case as the URL standard writes it: a name (`_` as in names of containers), an IPv4 address of
 /// four numbers, an IPv6 address in brackets.
 fn canonical_host(host: &str) -> Option<String> {
@@ -125,12 +187,6 @@ fn canonical_host(host: &str) -> Option<String> {
             None => format!("[{address}]"),
         });
     }
-    let is_label = |label: &str| {
-        (1..=63).contains(&label.len())
-            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-    };
     let last = host.rsplit('.').next().unwrap_or_default();
     // What ends in a number is an IPv4 address to browsers, in forms of which they send one only.
     let is_number = last.starts_with("0x") || last.bytes().all(|byte| byte.is_ascii_digit());

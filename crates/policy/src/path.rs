@@ -1,6 +1,7 @@
 //! Hosts and paths: which realm and which route take a request.
 //!
-//! A path pattern is segments, each written out or `{name}` (any one segment that is not empty),
+//! A path pattern is segments, each written out or `{name}` (any one segment that is not empty) or `v{name}.json` (any that
+//! begins and ends so, with something between),
 //! and at its very end perhaps one `*`: `/a/b*` matches where what follows `/a/` begins with `b`
 //! (`/a/b`, `/a/bx`, `/a/b/c`), `/a/*` matches whatever begins with `/a/`. Comparison is case-sensitive.
 //! The first match in the order of the file wins.

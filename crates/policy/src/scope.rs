@@ -1,7 +1,8 @@
-//! Scopes: `area:action`, and the one rule by which a key's scopes answer for a required one.
+//! Scopes: `area:action`, or as an issuer writes them (`Orders.Read`, `orders:items:read`), and the one rule by which a key's
+//! scopes answer for a required one.
 //!
-//! A key may hold a scope, `area:*` (every scope of that area) or `*` (every scope). Nothing else is
-//! a wildcard: `*:read`, `orders:r*` and `**` grant nothing. What a held scope covers also counts
+//! A key may hold a scope, `area:*` (every scope of that area, `orders:*` or `orders:items:*`) or `*` (every scope). Nothing
+//! else is a wildcard: `*:read`, `orders:r*` and `**` grant nothing. What a held scope covers also counts
 //! with everything that the realm's catalogue says it includes.
 //!
 //! Scopes of a token are its issuer's words, to which no standard gives wildcards: what would be one is left
@@ -15,10 +16,15 @@ pub const OF_ADMIN_API: [&str; 3] = ["admin:read", "admin:write", "links:write"]
 /// Longest scope there may be, in characters. Bounds what a record, a token and a log line hold.
 pub const MAX_LENGTH: usize = 64;
 
-/// Whether `text` is a scope: `area:action`, each `[a-z0-9][a-z0-9_.-]*`, at most [`MAX_LENGTH`].
+/// Whether `text` is a scope: names with `:` between, of letters, digits, `_`, `.`, `-` and `/`, at most [`MAX_LENGTH`]. It
+/// begins with a letter or digit; a name after it may begin with a `/`, too. A part of what RFC 6749 (section 3.3) allows.
 pub fn is_scope(text: &str) -> bool {
-    text.len() <= MAX_LENGTH
-        && text.split_once(':').is_some_and(|(area, action)| is_name(area) && is_name(action))
+    text.len() <= MAX_LENGTH && !text.starts_with('/') && text.split(':').all(is_name)
+}
+
+/// The areas that a scope is in, the widest first: `orders` and `orders:items` of `orders:items:read`.
+pub fn areas(scope: &str) -> impl Iterator<Item = &str> {
+    scope.match_indices(':').filter_map(move |(at, _)| scope.get(..at))
 }
 
 /// Whether `text` has the form of a wildcard on a key.
@@ -30,7 +36,7 @@ pub fn is_wildcard(text: &str) -> bool {
 pub fn is_held_form(text: &str) -> bool {
     text == "*"
         || is_scope(text)
-        || (text.len() <= MAX_LENGTH && text.strip_suffix(":*").is_some_and(is_name))
+        || (text.len() <= MAX_LENGTH && text.strip_suffix(":*").is_some_and(is_scope))
 }
 
 /// Whether a scope is the admin API's by its meaning, whatever a catalogue says of it: one that it asks for, or another
@@ -70,7 +76,7 @@ pub fn covers(held: &str, scope: &str) -> bool {
 }
 
 fn is_name(text: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'/';
     let mut bytes = text.bytes();
     bytes.next().is_some_and(plain) && bytes.all(|byte| plain(byte) || matches!(byte, b'_' | b'.' | b'-'))
 }

@@ -8,7 +8,7 @@ use std::{
 use keyward_core::{
     entropy::Entropy,
     key,
-    record::{Format, KeyKind, Limits, Mode, Record, Status, Tenant, TenantStatus, pool_name},
+    record::{Limits, Mode, Record, Status, Tenant, TenantStatus, pool_name},
     secret::Secret,
     time::{HOUR, MINUTE, Span, Timestamp},
 };
@@ -145,31 +145,15 @@ impl FakeCloud {
         let secret = key::generate(&self.realm.key, "", Mode::Live, &self.secrets, &mut SeededEntropy(self));
         let hash = key::storage_hash(&self.realm.key, &self.secrets, secret.expose());
         let number = self.keys.borrow().len();
-        let record = Record {
-            v: Format::V1,
-            id: format!("key_{number}"),
-            realm: self.realm.id.to_owned(),
-            tenant: Tenant {
-                id: tenant.to_owned(),
-                code: None,
-                status: TenantStatus::Active,
-                plan: None,
-                pool: None,
-            },
-            kind: KeyKind::Secret,
-            mode: Mode::Live,
-            status: Status::Active,
-            version: 1,
-            expires_at: None,
-            scopes: Vec::new(),
-            allowed_ips: Vec::new(),
-            allowed_origins: Vec::new(),
-            limits,
-            strict: false,
-            replaced: false,
-            paused: false,
-            tenant_change: 0,
+        let tenant = Tenant {
+            id: tenant.to_owned(),
+            code: None,
+            status: TenantStatus::Active,
+            plan: None,
+            pool: None,
         };
+        let live = Record::live(format!("key_{number}"), self.realm.id.to_owned(), tenant, Vec::new());
+        let record = Record { version: 1, limits, ..live };
         let now = self.now();
         let mut key = Key {
             secret: Rc::new(secret),

@@ -24,7 +24,7 @@ use crate::{
 };
 
 const CALLER: ClientInfo<'static> =
-    ClientInfo { method: "GET", upgrades: false, address: None, origin: None, tenant: None };
+    ClientInfo { method: "GET", upgrades: false, address: None, origin: None, tenant: None, token: None };
 
 /// The routes that requests take in turn.
 const PATHS: [&str; 3] = ["/a", "/b/*", "/c d"];

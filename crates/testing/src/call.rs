@@ -79,7 +79,7 @@ impl Call<'_> {
     /// What the origin is told.
     pub fn told(&self, platform: &FakePlatform) -> Result<Vec<(&'static str, String)>, Denial> {
         match self.send(platform)? {
-            Admission::Pass(accepted) => Ok(identity::headers(&accepted.permit, "req-1")),
+            Admission::Pass(accepted) => Ok(identity::headers(&self.realm, &accepted.permit, "req-1")),
             Admission::Redirect(_) => panic!("a link was followed"),
         }
     }

@@ -210,6 +210,7 @@ pub const SHARED: Jwt = Jwt {
         scopes: None,
     },
     skew: Span::from_mins(1),
+    cookie: None,
 };
 
 /// Takes tokens of one algorithm for each of the public keys.

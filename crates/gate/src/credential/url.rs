@@ -50,13 +50,12 @@ fn is_name(name: &str, parameter: &str) -> bool {
 
 /// Whether text holds what has the form of a key or token of this realm.
 pub(super) fn holds_credential(realm: &Realm, text: &str, secrets: Option<&Secrets>) -> bool {
-    let issuer = realm.jwt.map(|jwt| jwt.issuer);
     let least = usize::from(realm.key.random) + usize::from(realm.key.checksum);
     holds_key(least, &|text| key::appears_in(&realm.key, secrets, text), text)
         || realm
             .imported
             .is_some_and(|format| holds_key(format.min_length.into(), &|text| format.appears_in(text), text))
-        || issuer.is_some_and(|issuer| holds_token_of(issuer, text))
+        || realm.issuers().any(|issuer| holds_token_of(issuer.issuer, text))
         || holds_static_key(realm, text)
 }
 

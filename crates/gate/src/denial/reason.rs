@@ -74,6 +74,9 @@ impl Denial {
                 Stray::Scheme { header, scheme } => format!("{header} lacks the scheme {scheme}"),
                 Stray::Empty(header) => format!("{header} is empty"),
                 Stray::Kind(_) => "a credential of a kind that the route does not take".to_owned(),
+                Stray::Alone(_) => {
+                    "the route asks for a key and a token, and one of them is there".to_owned()
+                }
             },
             Self::RevokedKey { replaced: true } | Self::ExpiredKey { replaced: true } => {
                 "another key has replaced it".to_owned()

@@ -46,6 +46,7 @@ impl Explainer<'_> {
             ("testKeys", test_keys.into()),
             ("sessionId", route.session_id.into()),
             ("optional", requirement.optional.into()),
+            ("all", requirement.all.into()),
         ]);
         let (mut may, mut code) = (Vec::new(), None);
         for method in route.methods().iter().filter(|_| self.question.record.is_some()) {
@@ -81,6 +82,7 @@ impl Explainer<'_> {
             address: address.as_deref(),
             origin: origin.map(String::as_str),
             tenant: None,
+            token: None,
         };
         let target = RequestTarget::of("https://any/");
         self.decide(realm, route, target, caller, Some(ANY_SESSION), &mut Trail::default())
@@ -101,8 +103,8 @@ fn word(proof: &Proof) -> &'static str {
 fn held_by(realm: &Realm, required: &str) -> Value {
     let mut all = vec!["*".to_owned()];
     for scope in realm.scopes {
-        let area = scope.name.split_once(':').map(|(area, _)| format!("{area}:*"));
-        for held in [Some(scope.name.to_owned()), area].into_iter().flatten() {
+        let areas = scope::areas(scope.name).map(|area| format!("{area}:*"));
+        for held in [scope.name.to_owned()].into_iter().chain(areas) {
             if !all.contains(&held) {
                 all.push(held);
             }

@@ -1,10 +1,10 @@
 //! What is the same for all requests of a realm whose callers are known in the same way. The platform is told of it once, and
 //! for each request only which profile it is.
 
-use keyward_policy::{Origin, Realm, Requirement};
+use keyward_policy::{Origin, Realm, RequestId, Requirement};
 use serde_json::{Value, json};
 
-use super::{CORS, FRAMING, GATES_OWN, HOP_BY_HOP, IDENTITY, OVERRIDES, PROVENANCE, RATE_LIMITS};
+use super::{CORS, FRAMING, GATES_OWN, HOP_BY_HOP, IDENTITY, OVERRIDES, PROVENANCE, RATE_LIMITS, REQUEST_ID};
 use crate::{
     cors,
     gate::{Identity, Permit},
@@ -82,6 +82,9 @@ impl<'a> Profile<'a> {
     pub fn answer_removed(&self) -> Vec<&'static str> {
         let mut removed: Vec<&'static str> = HOP_BY_HOP.to_vec();
         removed.extend(GATES_OWN);
+        if self.realm.request_id == RequestId::Gate {
+            removed.push(REQUEST_ID);
+        }
         if self.is_limited {
             removed.extend(RATE_LIMITS);
         }
@@ -113,8 +116,10 @@ impl<'a> Profile<'a> {
         if self.caller == Caller::Anybody {
             return named.into_iter().collect();
         }
-        let cookie = self.realm.link.map(|_| "cookie");
-        self.realm.credentials.iter().map(|source| source.header).chain(cookie).chain(named).collect()
+        let by_cookie = self.realm.link.is_some() || self.realm.token_cookies().next().is_some();
+        let cookie = by_cookie.then_some("cookie");
+        let of_requests = self.realm.credentials.iter().filter(|source| !source.is_subprotocol());
+        of_requests.map(|source| source.header).chain(cookie).chain(named).collect()
     }
 
     /// The address, scheme, host and port, by which an origin knows itself, where it is not the one that was asked. In an
@@ -141,6 +146,7 @@ impl<'a> Profile<'a> {
             "clientTimeoutMs": self.realm.client_timeout.timer_ms(),
             "ownAddress": self.own_address(),
             "cookies": removed_cookies(realms),
+            "ownCookies": own_cookies(realms),
             "removed": removed.collect::<Vec<_>>(),
             "answer": {
                 "removed": self.answer_removed(),
@@ -173,8 +179,15 @@ fn removed_if_misspelt(realms: &[Realm]) -> Vec<&'static str> {
 /// In which Cloudflare Access keeps the token that it also puts into its header: with it somebody could sign in here.
 const ACCESS_COOKIE: &str = "CF_Authorization";
 
-/// Cookies that say who somebody is to the gate, of whichever realm: the origin does not get them, and sets none of them.
+/// Cookies that say who somebody is to the gate, of whichever realm: the origin does not get them.
 pub fn removed_cookies(realms: &[Realm]) -> Vec<&'static str> {
+    let tokens = realms.iter().flat_map(Realm::token_cookies);
+    own_cookies(realms).into_iter().chain(tokens).collect()
+}
+
+/// Those that only the gate, or what stands before it, sets: the origin sets none of them. A token's cookie it may set: where an app
+/// signs people in, it is behind the gate.
+pub fn own_cookies(realms: &[Realm]) -> Vec<&'static str> {
     let links = realms.iter().filter_map(|realm| realm.link.map(|link| link.cookie));
     links.chain([SESSION_COOKIE, ACCESS_COOKIE]).collect()
 }

@@ -18,15 +18,15 @@ use std::{cell::RefCell, rc::Rc};
 use futures_util::future::join4;
 use keyward_changes::timing::READ_WITHIN;
 use keyward_limits::{routes::RouteName, used_from::UsedFrom, wire::UNATTRIBUTED};
-use keyward_policy::{Origin, Policy, Realm, Route, Span};
+use keyward_policy::{CredentialSource, Origin, Policy, Realm, Route, Span};
 use serde_json::json;
 
 pub use self::verdict::{Background, Builtin, CopyRoom, Forward, OriginFailure, Outcome, Verdict};
 use crate::{
     admission::Admission,
-    cors,
+    cors, credential,
     deadline::Deadline,
-    denial::{Denial, Public},
+    denial::Denial,
     forwarding::{self, profile::Profile},
     identity_token,
     jwt::Issuers,
@@ -192,9 +192,15 @@ impl<P: Platform> Gate<'_, P> {
         let Accepted { permit, windows, background, pool, open } = accepted;
         let secrets = self.secrets.as_deref().ok();
         let header = |name: &str| request.header(name);
-        let credentials = forwarding::credentials(policy.realms, realm, &permit, secrets, header);
+        let mut credentials = forwarding::credentials(policy.realms, realm, &permit, secrets, header);
         let mut added = forwarding::added(realm, &permit, target, client.info(request.method()), &request_id);
         added.extend(identity.map(|token| (identity_token::FIELD, token)));
+        let offered = request.header(CredentialSource::SUBPROTOCOLS);
+        match offered.and_then(|offered| credential::other_subprotocols(policy.realms, &offered, secrets)) {
+            Some(others) if others.is_empty() => credentials.push(CredentialSource::SUBPROTOCOLS),
+            Some(others) => added.push(("Sec-WebSocket-Protocol", others)),
+            None => {}
+        }
         let open = open.or_else(|| Open::without_budget(&route.requires));
         let budget = budget_of(&route.requires).filter(|budget| budget.call);
         if let (Some(budget), Some(open), Some(secrets)) = (budget, &open, secrets) {
@@ -206,6 +212,8 @@ impl<P: Platform> Gate<'_, P> {
             bytes,
             within: realm.client_timeout + realm.origin_timeout,
         });
+        let mut answer = forwarding::answer(realm, client.origin.as_deref(), &windows, &request_id);
+        answer.set.extend(refusal::x_rate_limit_headers(realm, &windows, self.platform.now()));
         let forward = Forward {
             profile: Profile::of(realm, &permit, !windows.is_empty()),
             url: match realm.origin {
@@ -214,7 +222,7 @@ impl<P: Platform> Gate<'_, P> {
             },
             credentials,
             added,
-            answer: forwarding::answer(realm, client.origin.as_deref(), &windows, &request_id),
+            answer,
             copy,
             open: open.filter(Open::is_followed),
         };
@@ -258,7 +266,8 @@ impl<P: Platform> Gate<'_, P> {
         refused: &Refused,
         request_id: String,
     ) -> Verdict<'r> {
-        let Public { status, code, .. } = refused.denial.public();
+        let code = refused.denial.public().code;
+        let status = refusal::status(&refused.denial, realm);
         let (now, realm_id) = (self.platform.now(), realm.map(|realm| realm.id));
         let mut memory = self.memory.borrow_mut();
         if refused.key.is_none() {
@@ -310,6 +319,11 @@ impl<P: Platform> Gate<'_, P> {
             detail: denial.detail().as_deref(),
         });
         let mut answer = refusal::refuse(denial, realm, request_id);
+        if let (Denial::RateLimited { windows, .. } | Denial::TooManyInFlight { windows, .. }, Some(realm)) =
+            (denial, realm)
+        {
+            answer.headers.extend(refusal::x_rate_limit_headers(realm, windows, self.platform.now()));
+        }
         let accept = (method == "POST").then(|| request.header("accept")).flatten();
         if mcp::is_asked_for(method, accept.as_deref()) {
             answer = mcp::respond(answer);

@@ -19,17 +19,20 @@ use keyward_core::log::Event;
 /// A fetch that could take less time than this is not begun: that it failed would say nothing of the issuer.
 const LEAST_FETCH: Span = Span::from_ms(250);
 
-/// What verifies tokens, by the name of the issuer here: its realm's id, or that of the section that signs people in. Nothing of it is borrowed while something is waited for.
+/// Whose keys these are: the realm's id, or the name of the section that signs people in, and the issuer.
+type Name = (&'static str, &'static str);
+
+/// What verifies tokens. Nothing of it is borrowed while something is waited for.
 #[derive(Default)]
 pub struct Issuers {
-    fixed: RefCell<BTreeMap<&'static str, Rc<Keys>>>,
-    fetched: RefCell<BTreeMap<&'static str, JwksCache>>,
+    fixed: RefCell<BTreeMap<Name, Rc<Keys>>>,
+    fetched: RefCell<BTreeMap<Name, JwksCache>>,
 }
 
 /// Where the keys of an issuer are published.
 #[derive(Clone, Copy)]
 pub struct Source {
-    realm: &'static str,
+    name: Name,
     url: &'static str,
     max_age: Span,
     algorithms: &'static [PublicAlgorithm],
@@ -68,7 +71,7 @@ impl Source {
     pub fn of(realm: &'static str, policy: &Jwt) -> Option<Self> {
         match policy.keys {
             JwtKeys::Public { algorithms, set: JwkSet::Url { url, max_age } } => {
-                Some(Self { realm, url, max_age, algorithms })
+                Some(Self { name: (realm, policy.issuer), url, max_age, algorithms })
             }
             JwtKeys::Public { set: JwkSet::Inline(_), .. } | JwtKeys::Secret { .. } => None,
         }
@@ -88,6 +91,7 @@ impl Issuers {
         policy: &Jwt,
         token: &Token<'_>,
     ) -> Result<Rc<Keys>, NoKeys> {
+        let issuer = (realm, policy.issuer);
         match policy.keys {
             JwtKeys::Secret { name, form } => {
                 let make = async || {
@@ -95,18 +99,18 @@ impl Issuers {
                     Keys::shared(&secret, form)
                         .map_err(|error| NoKeys::UnfitSecret { secret: name, reason: error.to_string() })
                 };
-                self.fixed(realm, make).await
+                self.fixed(issuer, make).await
             }
             JwtKeys::Public { algorithms, set: JwkSet::Inline(text) } => {
                 let make = async || {
                     let keys = Keys::of_set(text, algorithms, async |key| platform.verify(key).await).await;
                     keys.map_err(|_| NoKeys::UnfitSet)
                 };
-                self.fixed(realm, make).await
+                self.fixed(issuer, make).await
             }
             JwtKeys::Public { algorithms, set: JwkSet::Url { url, max_age } } => {
-                self.fetched(platform, deadline, Source { realm, url, max_age, algorithms }, token, None)
-                    .await
+                let source = Source { name: issuer, url, max_age, algorithms };
+                self.fetched(platform, deadline, source, token, None).await
             }
         }
     }
@@ -114,14 +118,14 @@ impl Issuers {
     /// Keys that do not change while the isolate lives.
     async fn fixed(
         &self,
-        realm: &'static str,
+        issuer: Name,
         make: impl AsyncFnOnce() -> Result<Keys, NoKeys>,
     ) -> Result<Rc<Keys>, NoKeys> {
-        if let Some(keys) = self.fixed.borrow().get(realm) {
+        if let Some(keys) = self.fixed.borrow().get(&issuer) {
             return Ok(Rc::clone(keys));
         }
         let keys = Rc::new(make().await?);
-        self.fixed.borrow_mut().insert(realm, Rc::clone(&keys));
+        self.fixed.borrow_mut().insert(issuer, Rc::clone(&keys));
         Ok(keys)
     }
 
@@ -185,7 +189,7 @@ impl Issuers {
     fn cache<T>(&self, source: Source, use_it: impl FnOnce(&mut JwksCache) -> T) -> T {
         let mut fetched = self.fetched.borrow_mut();
         let new = || JwksCache::new(source.max_age);
-        use_it(fetched.entry(source.realm).or_insert_with(new))
+        use_it(fetched.entry(source.name).or_insert_with(new))
     }
 }
 

@@ -24,4 +24,4 @@ pub use claims::{Claims, Wanted};
 pub use error::{Error, MOST_BYTES};
 pub use issuers::{Issuers, NoKeys, Source};
 pub use keys::{Keys, UnfitKeys};
-pub use token::{Token, Verified};
+pub use token::{Token, Verified, claimed_issuer};

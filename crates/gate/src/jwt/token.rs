@@ -78,6 +78,20 @@ impl<'a> Token<'a> {
     }
 }
 
+/// The issuer that a token says it is of: it chooses by whose rules and keys the token is tried, and has no other say.
+///
+/// # Errors
+/// [`Error::TooLong`], [`Error::Malformed`], [`Error::MissingClaim`].
+pub fn claimed_issuer(text: &str) -> Result<String, Error> {
+    if text.len() > MOST_BYTES {
+        return Err(Error::TooLong);
+    }
+    let mut parts = text.split('.').skip(1);
+    let claims = object(parts.next().ok_or(Error::Malformed("form"))?, "claims")?;
+    let issuer = claims.get("iss").and_then(Value::as_str).ok_or(Error::MissingClaim(&["iss"]))?;
+    Ok(issuer.to_owned())
+}
+
 /// A token whose signature was found right: proof of it, since only [`Token::verify`] makes one.
 pub struct Verified<'a> {
     policy: &'a Jwt,

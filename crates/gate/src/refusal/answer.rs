@@ -1,13 +1,13 @@
 //! The one place where a denial becomes an HTTP answer: status, headers, body.
 
-use std::{borrow::Cow, fmt::Write};
+use std::{borrow::Cow, cmp::Reverse, fmt::Write};
 
-use keyward_policy::{Realm, RefusalStyle};
+use keyward_policy::{Realm, RefusalStyle, ResetForm};
 use serde_json::{Value, json};
 
 use super::{challenge, words};
 use crate::denial::Denial;
-use keyward_core::problem;
+use keyward_core::{challenge::Challenge, problem, time::Timestamp};
 use keyward_limits::limit::{Window, WindowState, policy_name};
 
 /// Seconds of `Retry-After` beyond which clients that wait by themselves give up and come back at once.
@@ -47,12 +47,20 @@ pub fn told(denial: &Denial, realm: Option<&Realm>) -> (&'static str, Cow<'stati
     (code, detail)
 }
 
+/// The status that a client gets.
+pub fn status(denial: &Denial, realm: Option<&Realm>) -> u16 {
+    let own = realm.and_then(|realm| spelling(realm.refusals.statuses, denial));
+    own.unwrap_or(denial.public().status)
+}
+
 /// The answer to a denied request. `realm` is `None` when none was found.
 pub fn refuse(denial: &Denial, realm: Option<&Realm>, request_id: &str) -> Answer {
     let public = denial.public();
     let (code, detail) = told(denial, realm);
     let mut headers = vec![("Cache-Control", "no-store".to_owned()), ("X-Request-Id", request_id.to_owned())];
-    if let Some(challenge) = public.challenge {
+    let status = status(denial, realm);
+    // RFC 9110, section 15.5.2.
+    if let Some(challenge) = public.challenge.or((status == 401).then_some(Challenge::BARE)) {
         headers.push(("WWW-Authenticate", challenge::text(challenge, denial, realm)));
     }
     if let Denial::MethodNotAllowed { allow } = denial {
@@ -73,7 +81,7 @@ pub fn refuse(denial: &Denial, realm: Option<&Realm>, request_id: &str) -> Answe
     let style = realm.map_or(RefusalStyle::Problem, |realm| realm.refusals.style);
     let (content_type, body) = match style {
         RefusalStyle::Problem => {
-            let mut body = problem::problem(public.status, public.code, code, &detail, request_id);
+            let mut body = problem::problem(status, public.code, code, &detail, request_id);
             add_particulars(&mut body, denial);
             (problem::CONTENT_TYPE, body)
         }
@@ -83,7 +91,7 @@ pub fn refuse(denial: &Denial, realm: Option<&Realm>, request_id: &str) -> Answe
         ),
     };
     headers.push(("Content-Type", content_type.to_owned()));
-    Answer { status: public.status, headers, body: body.to_string() }
+    Answer { status, headers, body: body.to_string() }
 }
 
 /// What a program may want to know of some problems (RFC 9457, section 3.2).
@@ -108,10 +116,35 @@ fn add_particulars(body: &mut Value, denial: &Denial) {
 /// A realm's own words for our codes and causes.
 type Own = &'static [(&'static str, &'static str)];
 
-/// The realm's own word, for the cause if it has one, else for the code.
-fn spelling(list: Own, denial: &Denial) -> Option<&'static str> {
+/// What is the realm's own, for the cause if it has one, else for the code.
+fn spelling<T: Copy>(list: &[(&str, T)], denial: &Denial) -> Option<T> {
     let of = |name| list.iter().find(|(ours, _)| *ours == name).map(|(_, theirs)| *theirs);
     of(denial.cause()).or_else(|| of(denial.public().code))
+}
+
+/// `X-RateLimit-*` of the window that is nearest to its end, for clients that know no other; none where the realm does not want
+/// them. What is in flight comes back at no time that is known, so it has none.
+pub fn x_rate_limit_headers(
+    realm: &Realm,
+    windows: &[WindowState],
+    now: Timestamp,
+) -> Vec<(&'static str, String)> {
+    let Some(form) = realm.limits.x_ratelimit else { return Vec::new() };
+    let counted = windows.iter().filter(|state| !matches!(state.window, Window::InFlight | Window::Total));
+    let nearest = counted.min_by_key(|state| {
+        let share = u64::from(state.remaining.min(state.limit)) * 1_000_000 / u64::from(state.limit.max(1));
+        (share, Reverse(state.reset))
+    });
+    let Some(WindowState { limit, remaining, reset, .. }) = nearest else { return Vec::new() };
+    let reset = match form {
+        ResetForm::Seconds => reset.secs_to_wait().to_string(),
+        ResetForm::Epoch => ((now + *reset).0.div_euclid(1_000) + 1).to_string(),
+    };
+    vec![
+        ("X-RateLimit-Limit", limit.to_string()),
+        ("X-RateLimit-Remaining", remaining.min(limit).to_string()),
+        ("X-RateLimit-Reset", reset),
+    ]
 }
 
 /// `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers-10): the same windows in the

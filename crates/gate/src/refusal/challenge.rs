@@ -31,7 +31,8 @@ pub fn own(realm: &Realm) -> Vec<String> {
 
 /// For each way in which the realm takes one of these kinds.
 fn challenges(realm: &Realm, kinds: &[Proof], attributes: &str) -> String {
-    let sources = realm.credentials.iter().filter(|source| hint::is_for(source.kind, kinds));
+    let of_requests = realm.credentials.iter().filter(|source| !source.is_subprotocol());
+    let sources = of_requests.filter(|source| hint::is_for(source.kind, kinds));
     let mut challenges: Vec<String> = sources
         .map(|source| match source.scheme {
             Some(scheme) => format!("{scheme} realm=\"{}\"{attributes}", realm.id),
@@ -41,6 +42,11 @@ fn challenges(realm: &Realm, kinds: &[Proof], attributes: &str) -> String {
             }
         })
         .collect();
+    if kinds.contains(&Proof::Jwt) {
+        for name in realm.token_cookies() {
+            challenges.push(format!("Cookie realm=\"{}\", cookie-name=\"{name}\"", realm.id));
+        }
+    }
     if let Some(link) = realm.link.filter(|_| kinds.contains(&Proof::Session)) {
         challenges.push(format!("Cookie realm=\"{}\", cookie-name=\"{}\"", realm.id, link.cookie));
     }

@@ -6,4 +6,4 @@ mod field_name;
 pub mod mcp;
 pub(crate) mod words;
 
-pub use self::answer::{Answer, rate_limit_headers, refuse, told};
+pub use self::answer::{Answer, rate_limit_headers, refuse, status, told, x_rate_limit_headers};

@@ -90,7 +90,7 @@ pub fn detail(denial: &Denial, realm: Option<&Realm>) -> Cow<'static, str> {
             "The header with the session's id is missing, was sent twice, or is not 1 to 128 letters, digits and . _ ~ : - Send one that is."
         }
         Denial::CrossSite => {
-            "A session can be used for changes from its own site only. Send the request from a page of the same origin."
+            "A session, or a token in a cookie, can be used for changes from its own site only. Send the request from a page of the same origin."
         }
         Denial::InsecureTransport => {
             "This API takes HTTPS only, with a newer version of TLS than this. Use a current client, and replace a key that was sent so."
@@ -171,8 +171,15 @@ fn missing(realm: Option<&Realm>, by: &[Proof], stray: Option<Stray>) -> String 
         }
         Some(Stray::Empty(header)) => format!("The {} header holds no credential.", field_name(header)),
         Some(Stray::Kind(kind)) => format!("This request does not take {}.", with_article(kind)),
+        Some(Stray::Alone(kind)) => {
+            format!("This request needs a credential beside the {}.", noun(kind))
+        }
     };
-    let it = if matches!(stray, Some(Stray::Kind(_))) { "Send" } else { SEND_IT };
+    let it = match stray {
+        Some(Stray::Kind(_)) => "Send",
+        Some(Stray::Alone(_)) => "Send also",
+        _ => SEND_IT,
+    };
     format!("{wrong} {}", send(it, realm, by))
 }
 
@@ -184,10 +191,18 @@ fn send(it: &str, realm: Option<&Realm>, by: &[Proof]) -> String {
     let places = realm.credentials.iter().filter(|source| hint::is_for(source.kind, by)).map(|source| {
         let what =
             by.iter().find(|proof| hint::is_for(source.kind, &[**proof])).map_or("key", |it| noun(*it));
-        let scheme = source.scheme.map_or(String::new(), |scheme| format!("{scheme} "));
-        format!("{}: {scheme}<{what}>", field_name(source.header))
+        let header = field_name(source.header);
+        match source.scheme {
+            None => format!("{header}: <{what}>"),
+            Some(scheme) if source.is_subprotocol() => format!("{header}: {scheme}.<{what}>"),
+            Some(scheme) if source.is_basic() => format!("{header}: {scheme} <base64 of \"{what}:\">"),
+            Some(scheme) => format!("{header}: {scheme} <{what}>"),
+        }
     });
-    let places: Vec<String> = places.collect();
+    let mut places: Vec<String> = places.collect();
+    if by.contains(&Proof::Jwt) {
+        places.extend(realm.token_cookies().map(|name| format!("Cookie: {name}=<token>")));
+    }
     if places.is_empty() {
         return "Open the link that you were given: it begins a session.".to_owned();
     }
@@ -341,9 +356,9 @@ fn unavailable(store: &str) -> String {
 }
 
 /// What may be shown: `API key or token`.
-pub(crate) fn kinds(by: &[Proof]) -> String {
+pub(crate) fn kinds(by: &[Proof], last: &str) -> String {
     let nouns: Vec<_> = by.iter().map(|proof| noun(*proof)).collect();
-    one_of(&nouns)
+    list(&nouns, last)
 }
 
 fn one_of(names: &[&str]) -> String {

@@ -16,8 +16,15 @@ fn allows(ranges: &[&str], address: Option<&str>) -> bool {
     let allowed_ips = ranges.iter().map(|range| range.parse().unwrap()).collect();
     let record = Rc::new(Record { allowed_ips, ..record() });
     let address = address.and_then(|address| address.parse().ok());
-    let context =
-        RequestContext { method: "GET", upgrades: false, address, origin: None, tenant: None, now: NOON };
+    let context = RequestContext {
+        method: "GET",
+        upgrades: false,
+        address,
+        origin: None,
+        tenant: None,
+        token: None,
+        now: NOON,
+    };
     decide(&POLICY.realms[0], &ANY, &record, context).is_ok()
 }
 

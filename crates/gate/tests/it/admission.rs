@@ -73,7 +73,7 @@ fn admit(
 }
 
 fn forwarded(accepted: &Accepted) -> Vec<(&'static str, String)> {
-    identity::headers(&accepted.permit, "req-1")
+    identity::headers(&POLICY.realms[0], &accepted.permit, "req-1")
 }
 
 #[test]

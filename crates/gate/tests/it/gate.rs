@@ -24,7 +24,15 @@ fn realm() -> Realm {
 }
 
 fn get() -> RequestContext<'static> {
-    RequestContext { method: "GET", upgrades: false, address: None, origin: None, tenant: None, now: NOON }
+    RequestContext {
+        method: "GET",
+        upgrades: false,
+        address: None,
+        origin: None,
+        tenant: None,
+        token: None,
+        now: NOON,
+    }
 }
 
 fn outcome(requirement: &KeyRequirement, record: Record, context: RequestContext<'_>) -> Option<Denial> {

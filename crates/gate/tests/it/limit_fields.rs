@@ -9,7 +9,7 @@ use keyward_core::{
 };
 use keyward_gate::{
     denial::Denial,
-    refusal::{rate_limit_headers, refuse},
+    refusal::{rate_limit_headers, refuse, x_rate_limit_headers},
 };
 use keyward_limits::{
     coordinator::Coordinator,
@@ -17,6 +17,7 @@ use keyward_limits::{
     timing::FIRST_ANSWER,
     wire::{Acquire, Acquired},
 };
+use keyward_policy::{Realm, ResetForm};
 use keyward_testing::{NOON, policy::POLICY, record};
 use proptest::prelude::*;
 
@@ -191,4 +192,32 @@ fn state(window: Window) -> impl Strategy<Value = WindowState> {
 fn states() -> impl Strategy<Value = Vec<WindowState>> {
     let all: Vec<_> = Window::ALL.into_iter().map(state).collect();
     all.prop_flat_map(|states| proptest::sample::subsequence(states, 1..=6))
+}
+
+#[test]
+fn clients_that_read_x_ratelimit_are_told_of_the_window_that_is_nearest_to_being_full() {
+    let state = |window, limit, remaining, reset| WindowState {
+        window,
+        limit,
+        remaining,
+        reset: Span::from_secs(reset),
+        of_tenant: false,
+    };
+    let windows = [
+        state(Window::Minute, 100, 10, 30),
+        state(Window::Day, 1_000, 5, 3_600),
+        state(Window::Total, 10, 0, 0),
+        state(Window::InFlight, 2, 0, 0),
+    ];
+    let told = |form| {
+        let realm = POLICY.realms[0];
+        let limits = keyward_policy::Limits { x_ratelimit: form, ..realm.limits };
+        let headers = x_rate_limit_headers(&Realm { limits, ..realm }, &windows, NOON);
+        headers.into_iter().map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>()
+    };
+    assert_eq!(told(None), [] as [&str; 0]);
+    let common = ["X-RateLimit-Limit: 1000", "X-RateLimit-Remaining: 5"];
+    assert_eq!(told(Some(ResetForm::Seconds)), [common[0], common[1], "X-RateLimit-Reset: 3600"]);
+    let epoch = format!("X-RateLimit-Reset: {}", NOON.0 / 1_000 + 3_601);
+    assert_eq!(told(Some(ResetForm::Epoch)), [common[0], common[1], &epoch]);
 }

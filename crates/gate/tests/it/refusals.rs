@@ -231,8 +231,11 @@ fn the_rate_limit_fields_are_those_of_the_draft() {
 
 #[test]
 fn a_realm_may_spell_codes_in_its_own_way_and_choose_the_json_style() {
-    let refusals =
-        Refusals { style: RefusalStyle::Json, codes: &[("IP_RESTRICTED", "IP_RESTRICTION")], messages: &[] };
+    let refusals = Refusals {
+        style: RefusalStyle::Json,
+        codes: &[("IP_RESTRICTED", "IP_RESTRICTION")],
+        ..realm().refusals
+    };
     let realm = Realm { refusals, ..realm() };
     let answer = refuse(&Denial::AddressRestricted { address: None }, Some(&realm), "req-1");
     assert_eq!(header(&answer, "content-type"), Some("application/json"));
@@ -250,6 +253,7 @@ fn a_realm_may_tell_causes_that_share_a_code_apart_in_words_and_codes_of_its_own
             ("MALFORMED_API_KEY", "Invalid API key format"),
             ("REVOKED_API_KEY", "API key is revoked or expired"),
         ],
+        statuses: &[],
     };
     let realm = Realm { refusals, ..realm() };
     let told = |denial| {
@@ -369,4 +373,27 @@ fn when_an_issuers_keys_cannot_be_had_the_answer_speaks_of_tokens_and_says_how_l
     assert_eq!((answer.status, header(&answer, "retry-after")), (503, Some("8")));
     assert!(answer.body.contains("The token cannot be checked") && !answer.body.contains("API key"));
     assert!(!answer.body.contains("418"), "why is for the log: {}", answer.body);
+}
+
+#[test]
+fn a_realm_may_answer_with_statuses_of_its_own_and_a_401_has_a_challenge_all_the_same() {
+    let refusals = Refusals {
+        statuses: &[("UNKNOWN_API_KEY", 404), ("INSUFFICIENT_SCOPE", 401), ("INVALID_API_KEY", 403)],
+        ..realm().refusals
+    };
+    let own = Realm { refusals, ..realm() };
+    let scope = Denial::InsufficientScope { of: Proof::Key, required: &["orders:read"] };
+    for (denial, status) in [
+        (Denial::UnknownKey { slip: None }, 404),
+        (Denial::MalformedKey { slip: None }, 403),
+        (scope, 401),
+        (Denial::PausedKey, refuse(&Denial::PausedKey, None, "r").status),
+    ] {
+        let answer = refuse(&denial, Some(&own), "r");
+        assert_eq!(answer.status, status, "{denial:?}");
+        let body: Value = serde_json::from_str(&answer.body).unwrap();
+        assert_eq!(body["status"], status, "{denial:?}");
+        let is_challenge = |(name, _): &(&str, String)| *name == "WWW-Authenticate";
+        assert!(status != 401 || answer.headers.iter().any(is_challenge), "{denial:?}");
+    }
 }

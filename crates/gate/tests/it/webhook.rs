@@ -39,7 +39,7 @@ impl Delivery {
                 .collect();
             (!values.is_empty()).then(|| values.join(", "))
         };
-        let mut check = Check::begin(&self.webhook, &Secret::new(self.secret), header, now)?;
+        let mut check = Check::begin(&self.webhook, &[Secret::new(self.secret)], header, now)?;
         // In pieces that are of no size in particular.
         self.body.chunks(7).for_each(|piece| check.see(piece));
         check.finish()
@@ -110,17 +110,7 @@ fn standard() -> Delivery {
 /// From GitHub's documentation of its webhooks: no time, one tagged signature.
 fn github() -> Delivery {
     Delivery::new(
-        Webhook {
-            header: "x-hub-signature-256",
-            separator: None,
-            tag: "sha256=",
-            encoding: SignatureEncoding::Hex,
-            content: &[SignedPart::Body],
-            timestamp: None,
-            tolerance: Span::ZERO,
-            secret: "GITHUB_SECRET",
-            secret_form: SecretForm::Text,
-        },
+        Webhook::github("GITHUB_SECRET"),
         "It's a Secret to Everybody",
         &[("x-hub-signature-256", "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17")],
         "Hello, World!",
@@ -145,6 +135,8 @@ fn slack() -> Delivery {
             timestamp: Some(WebhookTime::Header("x-slack-request-timestamp")),
             tolerance: Span::from_mins(5),
             secret: "SLACK_SECRET",
+            other_secrets: &[],
+            max_body: None,
             secret_form: SecretForm::Text,
         },
         "8f742231b10e8888abcd99yyyzzz85a5",
@@ -298,7 +290,7 @@ fn what_no_body_could_make_right_is_refused_before_the_body() {
             let header = |name: &str| {
                 delivery.headers.iter().find(|(own, _)| *own == name).map(|(_, value)| value.clone())
             };
-            Check::begin(&delivery.webhook, &Secret::new(delivery.secret), header, delivery.sent).err()
+            Check::begin(&delivery.webhook, &[Secret::new(delivery.secret)], header, delivery.sent).err()
         };
         assert_eq!(begin(&delivery), None);
         let header = delivery.webhook.header;
@@ -321,6 +313,44 @@ fn what_is_signed_may_stand_before_and_after_the_body() {
     let signed = "sha256=66fae49b945f3d67301193472c45d38d08f6cbf357c095eab1978c192e665359";
     let delivery = Delivery { webhook, ..github() }.with("x-hub-signature-256", signed);
     assert_eq!(delivery.verify(), Ok(()));
+}
+
+#[test]
+fn svix_signs_as_standard_webhooks_does_under_names_of_its_own() {
+    let standard = standard();
+    let renamed = |name: &str| match name {
+        "webhook-id" => "svix-id",
+        "webhook-timestamp" => "svix-timestamp",
+        "webhook-signature" => "svix-signature",
+        other => panic!("{other}"),
+    };
+    let headers = standard.headers.iter().map(|(name, value)| (renamed(name), value.clone())).collect();
+    let svix = Delivery { webhook: Webhook::svix("SVIX_SECRET"), headers, ..standard.clone() };
+    assert_eq!(svix.verify(), Ok(()));
+    assert_eq!(svix.with("svix-id", "msg_other").verify(), Err(Error::BadSignature));
+    let unnamed = Delivery { webhook: Webhook::svix("SVIX_SECRET"), ..standard };
+    assert_eq!(unnamed.verify(), Err(Error::MissingHeader("svix-signature")));
+}
+
+#[test]
+fn while_a_secret_is_replaced_the_old_and_the_new_one_are_right_and_no_other() {
+    for delivery in all() {
+        let check = |secrets: &[&str]| {
+            let header = |name: &str| {
+                delivery.headers.iter().find(|(own, _)| *own == name).map(|(_, value)| value.clone())
+            };
+            let secrets: Vec<_> = secrets.iter().map(|text| Secret::new(*text)).collect();
+            let mut check = Check::begin(&delivery.webhook, &secrets, header, delivery.sent)?;
+            delivery.body.chunks(7).for_each(|piece| check.see(piece));
+            check.finish()
+        };
+        let (right, other) = (delivery.secret, "whsec_b3RoZXIgc2VjcmV0IG9mIG5vYm9keQ==");
+        assert_eq!(check(&[right, other]), Ok(()));
+        assert_eq!(check(&[other, right]), Ok(()));
+        assert_eq!(check(&[other, other]), Err(Error::BadSignature));
+        assert_eq!(check(&[]), Err(Error::BadSignature), "nothing is right without a secret");
+        assert_eq!(check(&[right, ""]), Err(Error::UnfitSecret));
+    }
 }
 
 #[test]

@@ -229,6 +229,21 @@ fn room_is_bounded_in_all_and_for_each_network() {
 }
 
 #[test]
+fn a_body_that_is_larger_than_a_networks_part_is_there_alone_of_it() {
+    let mut room = room(100 * KIB, 20 * KIB);
+    let large = |room: &mut InFlight, whose| room.take(whose, 60 * KIB, NOON, READ_WITHIN);
+    let (first, _) = large(&mut room, "a").unwrap();
+    assert_eq!(large(&mut room, "a").unwrap().1, [first], "its own gives way");
+    take(&mut room, "b").unwrap();
+    take(&mut room, "c").unwrap();
+    assert!(large(&mut room, "d").is_some(), "what comes gives way to nobody but who has most under way");
+    let mut chunked = self::room(100 * KIB, 20 * KIB);
+    let (id, _) = chunked.take("a", 16 * KIB, NOON, READ_WITHIN).unwrap();
+    assert_eq!(chunked.grow(id, 60 * KIB, NOON), Some(vec![]));
+    assert_eq!(chunked.grow(id, 120 * KIB, NOON), None, "there is no more room than that");
+}
+
+#[test]
 fn room_that_nobody_gives_back_is_free_when_its_time_is_over() {
     let mut room = room(20 * KIB, 20 * KIB);
     let end = NOON + READ_WITHIN;

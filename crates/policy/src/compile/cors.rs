@@ -38,7 +38,9 @@ pub(super) fn read(
         None => HEADERS.to_vec(),
         Some(items) => items.iter().filter_map(header_name).collect(),
     };
-    for header in credentials.iter().map(|source| source.header).chain(session_id_header) {
+    // A WebSocket is opened without a preflight.
+    let of_requests = credentials.iter().filter(|source| !source.is_subprotocol());
+    for header in of_requests.map(|source| source.header).chain(session_id_header) {
         if !headers.contains(&header) {
             headers.push(header);
         }
@@ -50,8 +52,8 @@ pub(super) fn read(
 
 fn origins(table: &Table<'_>) -> &'static [&'static str] {
     const EXAMPLE: &str = "origins = [\"https://app.example.com\"]";
-    let form = |text: &str| origin::normalise(text).unwrap_or_else(|_| text.to_owned());
-    let Some(items) = table.need("origins", EXAMPLE).and_then(|item| item.items_by(EXAMPLE, form)) else {
+    let or_as_is = |text: &str| form(text).unwrap_or_else(|_| text.to_owned());
+    let Some(items) = table.need("origins", EXAMPLE).and_then(|item| item.items_by(EXAMPLE, or_as_is)) else {
         return &[];
     };
     let alone = items.len() == 1;
@@ -61,7 +63,7 @@ fn origins(table: &Table<'_>) -> &'static [&'static str] {
 fn origin(item: &Item<'_>, alone: bool) -> Option<&'static str> {
     let text = item.text("\"https://app.example.com\"")?;
     if text != "*" {
-        return origin::normalise(text)
+        return form(text)
             .map(|origin| leak(&origin))
             // A URL may carry a password.
             .map_err(|BadOrigin { wrong, hint }| {
@@ -72,8 +74,13 @@ fn origin(item: &Item<'_>, alone: bool) -> Option<&'static str> {
     if !alone {
         item.refuse(
             format!("{} has \"*\" beside others", item.name),
-            "use \"*\" alone for every origin, or only exact ones",
+            "use \"*\" alone for every origin, or name those that may",
         );
     }
     Some("*")
+}
+
+/// An origin, or all below a domain.
+fn form(text: &str) -> Result<String, BadOrigin> {
+    origin::normalise_below(text).unwrap_or_else(|| origin::normalise(text))
 }

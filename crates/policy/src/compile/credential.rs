@@ -17,7 +17,6 @@ const FORBIDDEN_QUERY_PARAMETERS: &[&str] = &["api_key", "apikey", "api-key", "x
 /// parameters, base64 of a name and a password, a signature.
 const OTHER_SCHEMES: &[&str] = &[
     "aws4-hmac-sha256",
-    "basic",
     "concealed",
     "digest",
     "dpop",
@@ -51,6 +50,17 @@ impl Sources {
     pub(super) fn may_have(&self, kind: SourceKind) -> bool {
         !self.whole || self.list.iter().any(|source| source.kind == kind)
     }
+
+    /// Whether a key and a token can stand in two headers of one request. Where one of them has no place at all, that is
+    /// another mistake.
+    pub(super) fn may_have_both(&self) -> bool {
+        let places =
+            |kind| self.list.iter().filter(move |source| source.kind == kind).map(|source| source.header);
+        let in_two = places(SourceKind::Key).any(|key| places(SourceKind::Jwt).any(|token| token != key));
+        in_two
+            || !self.whole
+            || [SourceKind::Key, SourceKind::Jwt].iter().any(|kind| places(*kind).next().is_none())
+    }
 }
 
 /// Reads `credentials`.
@@ -83,7 +93,20 @@ fn source(item: &Item<'_>) -> Option<CredentialSource> {
     let table = item.table("{ header = \"X-Api-Key\" }")?;
     let header = table
         .need("header", "header = \"X-Api-Key\"")
-        .and_then(|item| own_header(&item, "a credential", HEADERS));
+        .and_then(|item| {
+            let is_subprotocol =
+                item.as_text().is_some_and(|text| text.eq_ignore_ascii_case(CredentialSource::SUBPROTOCOLS));
+            if is_subprotocol {
+                if table.get("scheme").is_none() {
+                    item.refuse(
+                        format!("{} is one of a WebSocket's subprotocols, which cannot be told from others without a scheme", item.name),
+                        "add scheme = \"key\": then \"key.…\" is the credential",
+                    );
+                }
+                return Some(CredentialSource::SUBPROTOCOLS);
+            }
+            own_header(&item, "a credential", HEADERS)
+        });
     let kind = table.get("kind").map_or(Some(SourceKind::Key), |item| item.choice(&KINDS));
     let forward_item = table.get("forward");
     let forward = forward_item.as_ref().and_then(Item::flag).unwrap_or(false);
@@ -97,7 +120,11 @@ fn source(item: &Item<'_>) -> Option<CredentialSource> {
         None => None,
         Some(item) => Some(scheme(&item)?),
     };
-    Some(CredentialSource { header: header?, scheme, kind: kind?, forward })
+    let source = CredentialSource { header: header?, scheme, kind: kind?, forward };
+    if let Some(item) = table.get("scheme").filter(|_| source.is_basic() && source.kind == SourceKind::Jwt) {
+        item.refuse("a token is no user name", "use \"Bearer\"; \"Basic\" is for keys");
+    }
+    Some(source)
 }
 
 fn scheme(item: &Item<'_>) -> Option<&'static str> {

@@ -4,6 +4,8 @@ use serde_json::Value;
 
 use super::{
     address::https_url,
+    credential::is_token,
+    link::ADMIN_COOKIE,
     reader::{Item, Table},
     units::in_seconds,
     webhook::secret_name,
@@ -11,7 +13,7 @@ use super::{
 use crate::{
     jwk,
     leak::leak,
-    model::{Claims, JwkSet, Jwt, JwtKeys, PublicAlgorithm, SecretForm},
+    model::{Claims, JwkSet, Jwt, JwtKeys, Link, PublicAlgorithm, SecretForm},
     span::Span,
 };
 
@@ -25,15 +27,67 @@ pub(super) const MAX_SKEW: Span = Span::from_mins(1);
 pub(super) const SECRET_FORMS: [(&str, SecretForm); 2] =
     [("text", SecretForm::Text), ("base64", SecretForm::Base64 { prefix: "" })];
 
-/// Reads the section, if there is one.
-pub(super) fn read(item: Option<Item<'_>>) -> Option<Jwt> {
-    let table = item?.table("[realm.jwt]")?;
+/// More issuers in one realm are a directory of its own.
+const MOST_ISSUERS: usize = 8;
+
+/// The realm's issuers: the first, and the others.
+pub(super) fn read(item: Option<Item<'_>>, link: Option<&Link>) -> (Option<Jwt>, &'static [Jwt]) {
+    let Some(item) = item else { return (None, &[]) };
+    if !item.is_list() {
+        return (one(&item, link), &[]);
+    }
+    let items = item.items("[[realm.jwt]]").unwrap_or_default();
+    if items.len() > MOST_ISSUERS {
+        item.refuse(
+            format!("{} has more than {MOST_ISSUERS} issuers", item.name),
+            "give some of them a realm of their own",
+        );
+    }
+    let mut issuers: Vec<Jwt> = Vec::new();
+    for item in &items {
+        let Some(jwt) = one(item, link) else { continue };
+        if issuers.iter().any(|other| other.issuer == jwt.issuer) {
+            item.refuse(
+                format!("the issuer {:?} is there twice", jwt.issuer),
+                "take one out: a token's issuer says which of them its rules are",
+            );
+        }
+        issuers.push(jwt);
+    }
+    let issuers = issuers.leak();
+    issuers.split_first().map_or((None, &[]), |(first, others)| (Some(*first), others))
+}
+
+/// Whether an issuer's tokens may stand in a cookie, as far as the file says so.
+pub(super) fn names_cookie(item: &Item<'_>) -> bool {
+    let value = item.value.get_ref();
+    let tables = value.as_array().into_iter().flatten().filter_map(|value| value.get_ref().as_table());
+    tables.chain(value.as_table()).any(|table| table.contains_key("cookie"))
+}
+
+fn one(item: &Item<'_>, link: Option<&Link>) -> Option<Jwt> {
+    let table = item.table("[realm.jwt]")?;
+    let cookie = table.get("cookie").and_then(|item| cookie(&item, link));
     let claims = Claims {
         subject: claim(&table, "subject_claim").unwrap_or(&["sub"]),
         tenant: claim(&table, "tenant_claim"),
         scopes: claim(&table, "scopes_claim"),
     };
-    rules(&table, claims)
+    Some(Jwt { cookie, ..rules(&table, claims)? })
+}
+
+/// The name of a cookie that the issuer, or the app, sets.
+fn cookie(item: &Item<'_>, link: Option<&Link>) -> Option<&'static str> {
+    let text = item.text("\"token\"")?;
+    let is_taken = text.eq_ignore_ascii_case(ADMIN_COOKIE) || link.is_some_and(|link| link.cookie == text);
+    if !is_token(text) || is_taken {
+        item.refuse(
+            format!("{} is {text:?}, which cannot name a token's cookie", item.name),
+            "write the cookie's name as it is set, like \"token\"; not that of the realm's links, nor the admin page's",
+        );
+        return None;
+    }
+    Some(leak(text))
 }
 
 /// Reads which tokens are taken from a table with an issuer's fields.
@@ -45,7 +99,7 @@ pub(super) fn rules(table: &Table<'_>, claims: Claims) -> Option<Jwt> {
     let keys = keys(table);
     let typ = table.get("typ").and_then(|item| filled(&item));
     let skew = table.get("skew").and_then(|item| item.span()).map_or(SKEW, in_seconds);
-    Some(Jwt { issuer: issuer?, audiences: audiences?, keys: keys?, typ, claims, skew })
+    Some(Jwt { issuer: issuer?, audiences: audiences?, keys: keys?, typ, claims, skew, cookie: None })
 }
 
 /// Text with something in it.

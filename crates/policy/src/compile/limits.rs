@@ -2,7 +2,7 @@
 
 use super::reader::Item;
 use crate::{
-    model::{Limits, USUAL_TRAVEL, Window, Windows},
+    model::{Limits, ResetForm, USUAL_TRAVEL, Window, Windows},
     span::Span,
 };
 
@@ -19,10 +19,14 @@ const NONE: Windows = Windows {
     in_flight: None,
 };
 
+pub(super) const RESET_FORMS: [(&str, ResetForm); 2] =
+    [("seconds", ResetForm::Seconds), ("epoch", ResetForm::Epoch)];
+
 const DEFAULT: Limits = Limits {
     default: Windows { per_minute: Some(600), ..NONE },
     maximum: Windows { per_minute: Some(100_000), per_day: Some(10_000_000), ..NONE },
     travel: USUAL_TRAVEL,
+    x_ratelimit: None,
 };
 
 /// Each request counts for as much longer than its window.
@@ -66,7 +70,8 @@ pub(super) fn read(item: Option<Item<'_>>, freshness: Option<Span>) -> (Limits, 
             "lower it, or raise freshness to 1250 ms more: a revoked key's last request arrives within that, travel included",
         );
     }
-    (Limits { default, maximum, travel }, is_known)
+    let x_ratelimit = table.get("x_ratelimit").and_then(|item| item.choice(&RESET_FORMS));
+    (Limits { default, maximum, travel, x_ratelimit }, is_known)
 }
 
 /// Refuses a shorter window that can never be full.

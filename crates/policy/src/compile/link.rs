@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// The admin page's own cookie.
-const ADMIN_COOKIE: &str = "__Host-keyward-session";
+pub(super) const ADMIN_COOKIE: &str = "__Host-keyward-session";
 const LIFE: Span = Span::from_mins(15);
 const SESSION_LIFE: Span = Span::from_hours(1);
 pub(super) const MIN_LIFE: Span = Span::from_secs(1);

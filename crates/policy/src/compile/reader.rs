@@ -57,9 +57,9 @@ impl<'a> Table<'a> {
             let missing = section.names().filter(|field| !entries.contains_key(*field));
             // A name like a secret's is taken for no other field, but for a slip in the name of one like `secret_form`.
             let is_known_slip = |field: &str| {
-                let is_word = section
-                    .field(field)
-                    .is_some_and(|field| matches!(field.kind, Kind::Text | Kind::Word(_)));
+                let is_word = section.field(field).is_some_and(|field| {
+                    matches!(field.kind, Kind::Text | Kind::Word(_) | Kind::Either(Kind::Text, _))
+                });
                 is_word && looks_secret(field) && is_slip(name, field)
             };
             let meant = nearest(name, missing).filter(|field| !looks_secret(name) || is_known_slip(field));
@@ -171,6 +171,11 @@ impl<'a> Item<'a> {
     }
 
     /// Its text if it is text, without a word if it is something else.
+    pub(super) fn is_list(&self) -> bool {
+        self.value.get_ref().as_array().is_some()
+    }
+
+    /// As text, if it is that.
     pub(super) fn as_text(&self) -> Option<&'a str> {
         self.value.get_ref().as_str()
     }

@@ -17,7 +17,7 @@ use crate::{
     leak::leak,
     model::{
         CredentialSource, HostPattern, KeyAction, LimitsUnavailable, Origin, PageKeys, PathPattern, Proof,
-        Realm, Requirement, Rotation, Route, Routes, SourceKind, TestMode, TlsVersion, Transport,
+        Realm, RequestId, Requirement, Rotation, Route, Routes, SourceKind, TestMode, TlsVersion, Transport,
     },
     span::Span,
 };
@@ -36,6 +36,8 @@ const DECISION_TIMEOUT: Span = Span::from_secs(2);
 pub(super) const MIN_DECISION_TIMEOUT: Span = Span::from_secs(1);
 /// Callers have given up by then.
 pub(super) const MAX_DECISION_TIMEOUT: Span = Span::from_secs(30);
+/// A hundred years, as for the audit.
+pub(super) const MAX_KEY_LIFE_DAYS: u32 = 36_500;
 const FRESHNESS: Span = Span::from_secs(5);
 pub(super) const MAX_FRESHNESS: Span = Span::from_mins(1);
 
@@ -48,6 +50,8 @@ pub(super) const TEST_MODES: [(&str, TestMode); 2] =
     [("read-only", TestMode::ReadOnly), ("full", TestMode::Full)];
 pub(super) const KEY_ACTIONS: [(&str, KeyAction); 3] =
     [("create", KeyAction::Create), ("rotate", KeyAction::Rotate), ("revoke", KeyAction::Revoke)];
+pub(super) const REQUEST_IDS: [(&str, RequestId); 2] =
+    [("gate", RequestId::Gate), ("origin", RequestId::Origin)];
 pub(super) const ROTATIONS: [(&str, Rotation); 2] =
     [("keep-old", Rotation::KeepOld), ("revoke-old", Rotation::RevokeOld)];
 
@@ -79,8 +83,9 @@ pub(super) fn read(item: &Item<'_>) -> Option<Draft> {
     let sources = credential::read(&table);
     let credentials = sources.list;
     let key = key::read(table.get("key"));
-    let jwt = jwt::read(table.get("jwt"));
     let link = link::read(table.get("link"), key.as_ref());
+    let (jwt, other_issuers) = jwt::read(table.get("jwt"), link.as_ref());
+    let by_cookie = table.get("jwt").is_some_and(|item| jwt::names_cookie(&item));
     let webhooks = webhook::read(&table);
     let session_id_header = session_id_header(&table, credentials);
     let freshness = match table.get("freshness") {
@@ -93,13 +98,14 @@ pub(super) fn read(item: &Item<'_>) -> Option<Draft> {
         catalogue: &catalogue,
         webhooks: &webhooks,
         proofs: &proofs(&sources, &table),
+        takes_both: by_cookie || sources.may_have_both(),
         plans: table.get("plans").as_ref().map(route::plans).unwrap_or_default(),
         session_ids: table.get("session_id_header").is_some(),
         freshness,
         limits: are_known.then_some(limits),
     };
     let routes = route::read(&table, &parts);
-    check_sources(&table, &sources, &webhooks);
+    check_sources(&table, &sources, by_cookie, &webhooks);
     if routes.requirements_known {
         check_use(&table, &routes.routes, &webhooks);
     }
@@ -111,6 +117,10 @@ pub(super) fn read(item: &Item<'_>) -> Option<Draft> {
         paths: Vec::leak(paths),
         origin: origin::read(&table).unwrap_or(Origin::Binding("")),
         forwarded: table.get("forwarded").as_ref().and_then(Item::flag).unwrap_or(false),
+        request_id: table
+            .get("request_id")
+            .and_then(|item| item.choice(&REQUEST_IDS))
+            .unwrap_or(RequestId::Gate),
         origin_timeout: span(&table, "origin_timeout", ORIGIN_TIMEOUT),
         client_timeout: span(&table, "client_timeout", CLIENT_TIMEOUT),
         decision_timeout: span(&table, "decision_timeout", DECISION_TIMEOUT),
@@ -122,6 +132,7 @@ pub(super) fn read(item: &Item<'_>) -> Option<Draft> {
         transport: transport(&table),
         credentials,
         jwt,
+        other_issuers,
         link,
         static_keys: static_key::read(&table, &catalogue),
         session_id_header,
@@ -131,6 +142,13 @@ pub(super) fn read(item: &Item<'_>) -> Option<Draft> {
             .unwrap_or(PageKeys::Pass),
         forbidden_query_parameters: credential::forbidden_query_parameters(&table, link.as_ref()),
         key: key.unwrap_or(key::DEFAULT),
+        max_key_life: table
+            .get("max_key_life")
+            .and_then(|item| {
+                item.days("write a whole number and `d` with nothing between them, like \"90d\"")
+            })
+            .map(|days| Span::from_days(days.into())),
+        keys_must_expire: table.get("keys_must_expire").as_ref().and_then(Item::flag).unwrap_or(false),
         imported: imported::read(table.get("imported"), link.as_ref()),
         scopes: catalogue.scopes,
         routes: Routes::new(Vec::leak(routes.routes)),
@@ -237,12 +255,12 @@ fn proofs(sources: &Sources, table: &Table<'_>) -> Vec<Proof> {
 }
 
 /// Notes tokens that have no place to stand in or no issuer, and headers that two things stand in.
-fn check_sources(table: &Table<'_>, sources: &Sources, webhooks: &[Named<'_>]) {
+fn check_sources(table: &Table<'_>, sources: &Sources, by_cookie: bool, webhooks: &[Named<'_>]) {
     let source = sources.list.iter().find(|source| source.kind == SourceKind::Jwt);
     match (table.get("jwt"), source) {
-        (Some(item), None) if !sources.may_have(SourceKind::Jwt) => item.refuse(
+        (Some(item), None) if !sources.may_have(SourceKind::Jwt) && !by_cookie => item.refuse(
             "the realm has [realm.jwt], but no header that tokens stand in",
-            "add one to `credentials`: { header = \"Authorization\", scheme = \"Bearer\", kind = \"jwt\" }",
+            "add one to `credentials`: { header = \"Authorization\", scheme = \"Bearer\", kind = \"jwt\" }; or name a `cookie`",
         ),
         (None, Some(source)) => table.refuse(
             format!("tokens stand in the header {:?}, but the realm has no [realm.jwt]", source.header),

@@ -67,7 +67,7 @@ pub const CAUSES: &[&str] = &[
 /// In bytes.
 const MAX_MESSAGE: usize = 300;
 
-const DEFAULT: Refusals = Refusals { style: RefusalStyle::Problem, codes: &[], messages: &[] };
+const DEFAULT: Refusals = Refusals { style: RefusalStyle::Problem, codes: &[], messages: &[], statuses: &[] };
 
 pub(super) const STYLES: [(&str, RefusalStyle); 2] =
     [("problem", RefusalStyle::Problem), ("json", RefusalStyle::Json)];
@@ -78,7 +78,7 @@ pub(super) fn read(item: Option<Item<'_>>) -> Refusals {
         return DEFAULT;
     };
     let style = table.get("style").and_then(|item| item.choice(&STYLES)).unwrap_or(DEFAULT.style);
-    let codes = entries(&table, "codes", "\"IP_RESTRICTION\"", |item, ours, theirs| {
+    let codes = texts(&table, "codes", "\"IP_RESTRICTION\"", |item, ours, theirs| {
         if !is_code(theirs) {
             item.refuse(
                 format!("the realm's spelling {theirs:?} of {ours} is not a code"),
@@ -86,7 +86,7 @@ pub(super) fn read(item: Option<Item<'_>>) -> Refusals {
             );
         }
     });
-    let messages = entries(&table, "messages", "\"Unknown API key\"", |item, ours, theirs| {
+    let messages = texts(&table, "messages", "\"Unknown API key\"", |item, ours, theirs| {
         if theirs.is_empty() || theirs.len() > MAX_MESSAGE || theirs.chars().any(char::is_control) {
             item.refuse(
                 format!("the realm's message for {ours} is empty, too long or not one line"),
@@ -94,16 +94,65 @@ pub(super) fn read(item: Option<Item<'_>>) -> Refusals {
             );
         }
     });
-    Refusals { style, codes, messages }
+    let statuses = entries(&table, "statuses", "404", status);
+    Refusals { style, codes, messages, statuses }
+}
+
+/// Statuses that say no more than a refusal does. Others promise something: a field beside them, another protocol.
+const STATUSES: [u16; 11] = [400, 401, 402, 403, 404, 409, 410, 418, 422, 429, 451];
+/// What is no fault of the client's stays what it is, so that clients try again and monitors see it.
+const NOT_THE_CLIENTS: [&str; 9] = [
+    "STORE_UNAVAILABLE",
+    "NOT_CONFIGURED",
+    "OVERLOADED",
+    "ORIGIN_INVALID",
+    "ORIGIN_UNREACHABLE",
+    "ORIGIN_TIMEOUT",
+    "INTERRUPTED",
+    "INTERNAL_ERROR",
+    "ISSUER_UNAVAILABLE",
+];
+
+/// The status that a realm answers with in place of ours.
+fn status(item: &Item<'_>, ours: &str) -> Option<u16> {
+    let status = item.number("status")?;
+    let status = u16::try_from(status).ok().filter(|status| STATUSES.contains(status));
+    if status.is_none() {
+        item.refuse(
+            format!("{} is a status that says more than a refusal does", item.name),
+            format!("its values are {}", STATUSES.map(|status| status.to_string()).join(", ")),
+        );
+    }
+    if NOT_THE_CLIENTS.contains(&ours) {
+        item.refuse(
+            format!("{ours} is no fault of the client's, so its status stays"),
+            "take it out: clients try again after a 5xx, and monitors count it",
+        );
+    }
+    status
 }
 
 /// Reads a table from our codes and causes to a realm's own text, which `check` looks at.
-fn entries(
+fn texts(
     table: &Table<'_>,
     field: &str,
     example: &str,
     check: impl Fn(&Item<'_>, &str, &str),
 ) -> &'static [(&'static str, &'static str)] {
+    entries(table, field, example, |item, ours| {
+        let theirs = item.text(example)?;
+        check(item, ours, theirs);
+        Some(leak(theirs))
+    })
+}
+
+/// Reads a table from our codes and causes to what `read` makes of a value.
+fn entries<T: 'static>(
+    table: &Table<'_>,
+    field: &str,
+    example: &str,
+    read: impl Fn(&Item<'_>, &str) -> Option<T>,
+) -> &'static [(&'static str, T)] {
     let known = || CODES.iter().chain(CAUSES).copied();
     let entries = table.get(field).and_then(|item| item.entries(&format!("{{ IP_RESTRICTED = {example} }}")));
     let mut list = Vec::new();
@@ -115,9 +164,7 @@ fn entries(
             );
             continue;
         };
-        let Some(theirs) = entry.item.text(example) else { continue };
-        check(&entry.item, ours, theirs);
-        list.push((ours, leak(theirs)));
+        list.extend(read(&entry.item, ours).map(|theirs| (ours, theirs)));
     }
     Vec::leak(list)
 }

@@ -31,6 +31,8 @@ pub(super) struct RealmParts<'a> {
     pub(super) proofs: &'a [Proof],
     /// What is asked for where a route names no plan.
     pub(super) plans: &'static [&'static str],
+    /// Whether a key and a token can stand in one request.
+    pub(super) takes_both: bool,
     /// Whether there is a header for the session's id.
     pub(super) session_ids: bool,
     /// The realm's, which is what the admin API promises; `None` where it cannot be read.
@@ -231,8 +233,9 @@ pub(super) fn path_form(text: &str) -> String {
         |_| text.to_owned(),
         |pattern| {
             let nameless = pattern.segments.iter().map(|segment| match segment {
-                Segment::Literal(text) => *text,
-                Segment::Parameter(_) => "{}",
+                Segment::Literal(text) => (*text).to_owned(),
+                Segment::Parameter(_) => "{}".to_owned(),
+                Segment::Affixed { before, after, .. } => format!("{before}{{}}{after}"),
             });
             format!("{:?}{:?}", nameless.collect::<Vec<_>>(), pattern.tail)
         },
@@ -325,7 +328,7 @@ impl RequirementReader<'_> {
     }
 
     fn webhook(&self, table: &Table<'_>, item: &Item<'_>) -> Option<&'static Webhook> {
-        for field in ["by", "scopes", "plans", "live_only", "optional"] {
+        for field in ["by", "all", "scopes", "plans", "live_only", "optional"] {
             if let Some(item) = table.get(field) {
                 item.refuse(
                     format!("{} means nothing beside a webhook, whose sender has no key", item.name),
@@ -347,7 +350,7 @@ impl RequirementReader<'_> {
 
     fn key(&self, table: &Table<'_>) -> Option<KeyRequirement> {
         let path = self.path;
-        let by = self.by(table)?;
+        let (by, all) = self.proofs(table)?;
         let mut scopes = Vec::new();
         let scopes_item = table.get("scopes");
         for (item, name) in
@@ -365,7 +368,7 @@ impl RequirementReader<'_> {
         }
         let plans_item = table.get("plans");
         let plans = plans_item.as_ref().map_or(self.parts.plans, plans);
-        if by.contains(&Proof::Jwt) && !plans.is_empty() {
+        if by.contains(&Proof::Jwt) && !all && !plans.is_empty() {
             let message = format!("route {path:?} requires a plan of a token, which has none");
             let hint =
                 "plans are of tenants that have keys: take the plan out, or give tokens a route of their own";
@@ -379,6 +382,7 @@ impl RequirementReader<'_> {
         let optional = table.get("optional").is_some_and(|item| item.flag().unwrap_or(true));
         Some(KeyRequirement {
             by,
+            all,
             scopes: Vec::leak(scopes),
             plans,
             live_only,
@@ -388,14 +392,48 @@ impl RequirementReader<'_> {
         })
     }
 
+    /// The credentials that are named, and whether all of them are needed.
+    fn proofs(&self, table: &Table<'_>) -> Option<(&'static [Proof], bool)> {
+        let Some(item) = table.get("all") else { return Some((self.by(table)?, false)) };
+        if let Some(item) = table.get("by") {
+            item.refuse(
+                format!("{} means nothing beside `all`", item.name),
+                "take it out: `all` names what has to be there, `by` what may be",
+            );
+        }
+        let all = self.named(&item, "all = [\"key\", \"jwt\"]")?;
+        let fits = matches!(
+            all,
+            [Proof::Key | Proof::Publishable, Proof::Jwt] | [Proof::Jwt, Proof::Key | Proof::Publishable]
+        );
+        if !fits {
+            item.refuse(
+                format!("{} is not a key and a token", item.name),
+                "write all = [\"key\", \"jwt\"], or \"publishable\" for \"key\"; `by` is for one credential of several kinds",
+            );
+        } else if !self.parts.takes_both {
+            item.refuse(
+                format!(
+                    "route {:?} takes a key and a token at once, which have no two headers to stand in",
+                    self.path
+                ),
+                "give each a header of its own in `credentials`: { header = \"X-Api-Key\" } for the key",
+            );
+        }
+        Some((all, true))
+    }
+
     fn by(&self, table: &Table<'_>) -> Option<&'static [Proof]> {
-        const EXAMPLE: &str = "by = [\"key\", \"jwt\"]";
         let Some(field) = table.get("by") else {
             self.check_proof_of(table);
             return Some(&[Proof::Key]);
         };
+        self.named(&field, "by = [\"key\", \"jwt\"]")
+    }
+
+    fn named(&self, field: &Item<'_>, example: &str) -> Option<&'static [Proof]> {
         let mut by: Vec<Proof> = Vec::new();
-        let items = field.items(EXAMPLE)?;
+        let items = field.items(example)?;
         for item in &items {
             let Some(proof) = item.choice(&PROOFS) else { continue };
             self.check_proof(item, proof);

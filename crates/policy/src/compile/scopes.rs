@@ -3,6 +3,7 @@
 use super::{
     nearest::{did_you_mean, nearest},
     reader::{Entry, Item},
+    secret::looks_secret,
 };
 use crate::{
     leak::leak,
@@ -47,7 +48,7 @@ pub(super) fn read(item: Option<Item<'_>>) -> Catalogue {
     let entries = item.as_ref().map(|item| item.entries("[realm.scopes]"));
     let is_table = !matches!(entries, Some(None));
     let (mut drafts, mut unread) = (Vec::new(), Vec::new());
-    for entry in entries.flatten().iter().flatten() {
+    for entry in entries.iter().flatten().flatten() {
         match draft(entry) {
             Some(draft) => drafts.push(draft),
             None => unread.push(leak(entry.key)),
@@ -55,6 +56,16 @@ pub(super) fn read(item: Option<Item<'_>>) -> Catalogue {
     }
     for draft in &drafts {
         check_includes(draft, &drafts, &unread);
+    }
+    for entry in entries.iter().flatten().flatten() {
+        let alike = |draft: &&Draft<'_>| draft.scope.name.eq_ignore_ascii_case(entry.key);
+        let first = drafts.iter().find(alike).filter(|draft| draft.scope.name != entry.key);
+        if let Some(first) = first {
+            entry.refuse(
+                format!("the scopes {:?} and {:?} differ in case only", first.scope.name, entry.key),
+                "keep one of them, or give them names that people can tell apart",
+            );
+        }
     }
     let scopes = drafts.iter().map(|draft| Scope { includes: closure(draft, &drafts), ..draft.scope });
     let written: Vec<Scope> = scopes.collect();
@@ -84,7 +95,26 @@ fn draft<'a>(entry: &Entry<'a>) -> Option<Draft<'a>> {
     if !is_scope(entry.key) {
         entry.refuse(
             format!("{:?} is not the name of a scope", entry.key),
-            "write area:action in lower case, digits, `_`, `.` and `-`, at most 64 characters, like \"orders:read\"",
+            "write letters, digits, `_`, `.`, `-` and `/` with `:` between, at most 64 characters, like \"orders:read\"",
+        );
+        return None;
+    }
+    // Under a name like this people write a secret, not a description.
+    if looks_secret(entry.key) && !entry.key.contains([':', '.', '/']) {
+        entry.refuse(
+            format!("[realm.scopes] has the field {:?}, and a policy holds no secrets", entry.key),
+            format!(
+                "if it is a scope, write it with what it is about, like \"{}:read\"; a secret that stood here may have been seen: \
+                 replace it",
+                entry.key
+            ),
+        );
+        return None;
+    }
+    if is_admin(&entry.key.to_ascii_lowercase()) && !is_admin(entry.key) {
+        entry.refuse(
+            format!("{:?} is a scope of the admin API in another case, so people would take the one for the other", entry.key),
+            "write it in lower case, or choose another name",
         );
         return None;
     }

@@ -132,6 +132,7 @@ static REALM: Section = Section {
         required("paths", TEXTS),
         required("origin", Table(&ORIGIN)),
         field("forwarded", Flag),
+        field("request_id", Word(&words(&realm::REQUEST_IDS))),
         field("origin_timeout", Duration(realm::MIN_ORIGIN_TIMEOUT, realm::MAX_ORIGIN_TIMEOUT)),
         field("client_timeout", Duration(realm::MIN_CLIENT_TIMEOUT, realm::MAX_CLIENT_TIMEOUT)),
         field("decision_timeout", Duration(realm::MIN_DECISION_TIMEOUT, realm::MAX_DECISION_TIMEOUT)),
@@ -148,10 +149,12 @@ static REALM: Section = Section {
         field("step_up", List(&Word(&words(&realm::KEY_ACTIONS)))),
         field("owner_only", List(&Word(&words(&realm::KEY_ACTIONS)))),
         field("rotation", Word(&words(&realm::ROTATIONS))),
+        field("max_key_life", Days(1, realm::MAX_KEY_LIFE_DAYS)),
+        field("keys_must_expire", Flag),
         field("key", Table(&KEY)),
         field("imported", Table(&IMPORTED)),
         field("configured_key", List(&Table(&STATIC_KEY))),
-        field("jwt", Table(&JWT)),
+        field("jwt", Either(&Table(&JWT), &List(&Table(&JWT)))),
         field("link", Table(&LINK)),
         field("webhook", Entries(&Table(&WEBHOOK))),
         field("limits", Table(&LIMITS)),
@@ -228,6 +231,7 @@ static JWT: Section = Section {
         field("tenant_claim", TEXT_OR_TEXTS),
         field("scopes_claim", TEXT_OR_TEXTS),
         field("skew", Duration(Span::ZERO, jwt::MAX_SKEW)),
+        field("cookie", Text),
     ],
 };
 static LINK: Section = Section {
@@ -244,12 +248,13 @@ static WEBHOOK: Section = Section {
     name: "[realm.webhook.NAME]",
     fields: &[
         required("scheme", Word(&words(&webhook::SCHEMES))),
-        required("secret", Text).unseen(),
+        required("secret", TEXT_OR_TEXTS).unseen(),
         field("url", Text).unseen(),
         field("header", Text),
         field("tag", Text),
         field("encoding", Word(&words(&webhook::ENCODINGS))),
         field("tolerance", Duration(webhook::MIN_TOLERANCE, webhook::MAX_TOLERANCE)),
+        field("max_body", Size(MEGABYTE, webhook::MAX_BODY)),
     ],
 };
 static LIMITS: Section = Section {
@@ -258,6 +263,7 @@ static LIMITS: Section = Section {
         field("default", Table(&DEFAULT_LIMITS)),
         field("maximum", Table(&MAXIMUM_LIMITS)),
         field("travel", Duration(Span::ZERO, limits::MAX_TRAVEL)),
+        field("x_ratelimit", Word(&words(&limits::RESET_FORMS))),
     ],
 };
 static DEFAULT_LIMITS: Section = Section { name: "[realm.limits] default", fields: WINDOWS };
@@ -320,6 +326,7 @@ static REQUIRES: Section = Section {
     name: "[[realm.route]] requires",
     fields: &[
         field("by", List(&Word(&words(&route::PROOFS)))),
+        field("all", List(&Word(&words(&route::PROOFS)))),
         field("scopes", TEXTS),
         field("plans", TEXTS),
         field("live_only", Flag),
@@ -334,6 +341,7 @@ static REFUSALS: Section = Section {
         field("style", Word(&words(&refusals::STYLES))),
         field("codes", Entries(&Text)),
         field("messages", Entries(&Text)),
+        field("statuses", Entries(&Number(400, 499))),
     ],
 };
 static IDENTITY: Section = Section {

@@ -87,7 +87,7 @@ impl Item<'_> {
         if !(least..=most).contains(&bytes) {
             self.refuse(
                 format!("{} is {text:?}, which is out of range", self.name),
-                format!("choose from {}MB to {}GB", least / MEGABYTE, most / GIGABYTE),
+                format!("choose from {} to {}", in_unit(least), in_unit(most)),
             );
             return None;
         }
@@ -114,6 +114,11 @@ impl Item<'_> {
         }
         days
     }
+}
+
+/// Bytes in the unit in which people write them.
+fn in_unit(bytes: u64) -> String {
+    if bytes < GIGABYTE { format!("{}MB", bytes / MEGABYTE) } else { format!("{}GB", bytes / GIGABYTE) }
 }
 
 /// A whole number and what follows it. Too many digits are a number all the same, out of every range.

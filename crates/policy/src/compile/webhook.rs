@@ -3,7 +3,7 @@
 use super::{
     credential::own_header,
     reader::{Entry, Item, Table},
-    units::in_seconds,
+    units::{MEGABYTE, in_seconds},
 };
 use crate::{
     leak::leak,
@@ -17,19 +17,27 @@ pub(super) enum Scheme {
     Stripe,
     Square,
     Standard,
+    Svix,
+    Github,
     Hmac,
 }
 
-pub(super) const SCHEMES: [(&str, Scheme); 4] = [
+pub(super) const SCHEMES: [(&str, Scheme); 6] = [
     ("stripe", Scheme::Stripe),
     ("square", Scheme::Square),
     ("standard", Scheme::Standard),
+    ("svix", Scheme::Svix),
+    ("github", Scheme::Github),
     ("hmac", Scheme::Hmac),
 ];
 pub(super) const ENCODINGS: [(&str, SignatureEncoding); 2] =
     [("hex", SignatureEncoding::Hex), ("base64", SignatureEncoding::Base64)];
 
 pub(super) const MIN_TOLERANCE: Span = Span::from_secs(1);
+/// GitHub sends up to 25 MiB. An isolate has room for one of these.
+pub(super) const MAX_BODY: u64 = 27 * MEGABYTE;
+/// Each makes the gate hash the body once more.
+const MOST_SECRETS: usize = 3;
 pub(super) const MAX_TOLERANCE: Span = Span::from_hours(1);
 
 /// A webhook, if it could be read, and the name by which routes ask for it.
@@ -49,18 +57,22 @@ pub(super) fn read<'a>(realm: &Table<'a>) -> Vec<Named<'a>> {
 fn one(item: &Item<'_>) -> Option<&'static Webhook> {
     let table = item.table("[realm.webhook.stripe]")?;
     let scheme = table.need("scheme", "scheme = \"stripe\"").and_then(|item| item.choice(&SCHEMES));
-    let secret = table.need("secret", "secret = \"STRIPE_SECRET\"").and_then(|item| secret_name(&item));
-    let (scheme, secret) = (scheme?, secret?);
+    let secrets = table.need("secret", "secret = \"STRIPE_SECRET\"").and_then(|item| secret_names(&item));
+    let (scheme, (secret, other_secrets)) = (scheme?, secrets?);
     refuse_fields_of_others(&table, scheme);
     let webhook = match scheme {
         Scheme::Stripe => Webhook::stripe(secret),
         Scheme::Standard => Webhook::standard(secret),
+        Scheme::Svix => Webhook::svix(secret),
+        Scheme::Github => Webhook::github(secret),
         Scheme::Square => Webhook::square(secret, square_content(&table)?),
         Scheme::Hmac => hmac(&table, secret)?,
     };
     let tolerance = table.get("tolerance").and_then(|item| item.span());
     let tolerance = tolerance.map_or(webhook.tolerance, in_seconds);
-    Some(Box::leak(Box::new(Webhook { tolerance, ..webhook })))
+    let max_body = table.get("max_body").and_then(|item| item.size());
+    let max_body = max_body.and_then(|bytes| u32::try_from(bytes).ok());
+    Some(Box::leak(Box::new(Webhook { tolerance, other_secrets, max_body, ..webhook })))
 }
 
 /// Each scheme has fields of its own; one that does nothing would only seem to protect.
@@ -70,14 +82,14 @@ fn refuse_fields_of_others(table: &Table<'_>, scheme: Scheme) {
         ("header", &[Scheme::Hmac]),
         ("tag", &[Scheme::Hmac]),
         ("encoding", &[Scheme::Hmac]),
-        ("tolerance", &[Scheme::Stripe, Scheme::Standard]),
+        ("tolerance", &[Scheme::Stripe, Scheme::Standard, Scheme::Svix]),
     ];
     for (field, schemes) in of {
         if let Some(item) = table.get(field).filter(|_| !schemes.contains(&scheme)) {
             item.refuse(
                 format!("{} means nothing in this scheme", item.name),
                 "take it out: `url` is for \"square\", `header`, `tag` and `encoding` for \"hmac\", \
-                 `tolerance` for \"stripe\" and \"standard\"",
+                 `tolerance` for \"stripe\", \"standard\" and \"svix\"",
             );
         }
     }
@@ -126,8 +138,29 @@ fn hmac(table: &Table<'_>, secret: &'static str) -> Option<Webhook> {
         timestamp: None,
         tolerance: Span::ZERO,
         secret,
+        other_secrets: &[],
+        max_body: None,
         secret_form: SecretForm::Text,
     })
+}
+
+/// The first of a webhook's secrets, and the others.
+fn secret_names(item: &Item<'_>) -> Option<(&'static str, &'static [&'static str])> {
+    if item.as_text().is_some() {
+        return Some((secret_name(item)?, &[]));
+    }
+    let items = item.items("[\"STRIPE_SECRET\", \"STRIPE_SECRET_OLD\"]")?;
+    if items.len() > MOST_SECRETS {
+        item.refuse(
+            format!("{} has more than {MOST_SECRETS} secrets", item.name),
+            "take out those that the sender no longer signs with",
+        );
+    }
+    // Collected twice so that every one is read.
+    let names: Vec<_> = items.iter().map(secret_name).collect();
+    let names: Option<Vec<_>> = names.into_iter().collect();
+    let (first, others) = names?.leak().split_first()?;
+    Some((*first, others))
 }
 
 /// The name of a secret. What stands in its place is not shown: it may be the secret.

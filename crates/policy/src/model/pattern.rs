@@ -36,6 +36,15 @@ pub enum Segment {
     Literal(&'static str),
     /// `{name}`: matches one segment that is not empty.
     Parameter(&'static str),
+    /// `v{name}`, `{name}.json`, `{name}:cancel`: matches one segment that begins and ends so, with something between.
+    Affixed {
+        /// What it begins with, perhaps nothing.
+        before: &'static str,
+        /// The parameter's name.
+        name: &'static str,
+        /// What it ends with, perhaps nothing.
+        after: &'static str,
+    },
 }
 
 /// How a path pattern ends.

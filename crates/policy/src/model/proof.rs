@@ -24,6 +24,9 @@ pub struct Jwt {
     /// How far the issuer's clock may be off: at most a minute.
     #[serde(rename = "skew_s", with = "seconds")]
     pub skew: Span,
+    /// A cookie in which a token may stand, beside the realm's headers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cookie: Option<&'static str>,
 }
 
 /// What verifies a token.
@@ -117,8 +120,14 @@ pub struct Webhook {
     pub tolerance: Span,
     /// Name of the sender's secret.
     pub secret: &'static str,
-    /// How the key is written in it.
+    /// Names of others that are taken as well, while the sender changes to a new one.
+    #[serde(default, deserialize_with = "list", skip_serializing_if = "<[_]>::is_empty")]
+    pub other_secrets: &'static [&'static str],
+    /// How the key is written in each.
     pub secret_form: SecretForm,
+    /// Most bytes of a body, where that is another number than the usual one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_body: Option<u32>,
 }
 
 /// A part of what a webhook's sender signs.
@@ -205,6 +214,11 @@ impl PublicAlgorithm {
 }
 
 impl Webhook {
+    /// The names of all its secrets.
+    pub fn secrets(&self) -> impl Iterator<Item = &'static str> + use<> {
+        [self.secret].into_iter().chain(self.other_secrets.iter().copied())
+    }
+
     /// The headers that are looked at, in lower case.
     pub fn headers(&self) -> impl Iterator<Item = &'static str> + use<> {
         let signed = self.content.iter().filter_map(|part| match part {
@@ -229,6 +243,8 @@ impl Webhook {
             timestamp: Some(WebhookTime::Entry("t=")),
             tolerance: Span::from_mins(5),
             secret,
+            other_secrets: &[],
+            max_body: None,
             secret_form: SecretForm::Text,
         }
     }
@@ -245,7 +261,42 @@ impl Webhook {
             timestamp: None,
             tolerance: Span::ZERO,
             secret,
+            other_secrets: &[],
+            max_body: None,
             secret_form: SecretForm::Text,
+        }
+    }
+
+    /// GitHub: `X-Hub-Signature-256: sha256=<hex>` over the body.
+    pub const fn github(secret: &'static str) -> Self {
+        Self {
+            header: "x-hub-signature-256",
+            separator: None,
+            tag: "sha256=",
+            encoding: SignatureEncoding::Hex,
+            content: &[SignedPart::Body],
+            timestamp: None,
+            tolerance: Span::ZERO,
+            secret,
+            other_secrets: &[],
+            max_body: None,
+            secret_form: SecretForm::Text,
+        }
+    }
+
+    /// Svix: Standard Webhooks, by the names that its headers had before.
+    pub const fn svix(secret: &'static str) -> Self {
+        Self {
+            header: "svix-signature",
+            content: &[
+                SignedPart::Header("svix-id"),
+                SignedPart::Text("."),
+                SignedPart::Timestamp,
+                SignedPart::Text("."),
+                SignedPart::Body,
+            ],
+            timestamp: Some(WebhookTime::Header("svix-timestamp")),
+            ..Self::standard(secret)
         }
     }
 
@@ -266,6 +317,8 @@ impl Webhook {
             timestamp: Some(WebhookTime::Header("webhook-timestamp")),
             tolerance: Span::from_mins(5),
             secret,
+            other_secrets: &[],
+            max_body: None,
             secret_form: SecretForm::Base64 { prefix: "whsec_" },
         }
     }

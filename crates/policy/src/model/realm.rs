@@ -1,7 +1,7 @@
 //! Realms: the protected APIs.
 
 use super::{
-    data::{list, policy_data, seconds},
+    data::{list, optional_days, policy_data, seconds},
     key::{ImportedFormat, KeyFormat, StaticKey},
     pattern::{HostPattern, PathPattern},
     proof::{Jwt, Link},
@@ -28,6 +28,9 @@ pub struct Realm {
     pub origin: Origin,
     /// Whether the origin gets `Forwarded` (RFC 7239) beside `X-Forwarded-Host`, `-Proto` and `-For`.
     pub forwarded: bool,
+    /// Whose `X-Request-Id` the client gets with the origin's answer.
+    #[serde(default, skip_serializing_if = "RequestId::is_gates")]
+    pub request_id: RequestId,
     /// How long the origin may keep the gate waiting: for more of the body, for its answer.
     #[serde(rename = "origin_timeout_ms")]
     pub origin_timeout: Span,
@@ -49,6 +52,9 @@ pub struct Realm {
     pub credentials: &'static [CredentialSource],
     /// Whose tokens it takes, if any.
     pub jwt: Option<Jwt>,
+    /// Other issuers whose tokens it takes.
+    #[serde(default, deserialize_with = "list", skip_serializing_if = "<[_]>::is_empty")]
+    pub other_issuers: &'static [Jwt],
     /// Links whose token becomes a session, if any.
     pub link: Option<Link>,
     /// Keys that stand in the policy, by their hash.
@@ -64,6 +70,17 @@ pub struct Realm {
     pub forbidden_query_parameters: &'static [&'static str],
     /// What a key looks like and how it is stored.
     pub key: KeyFormat,
+    /// How long a key may live from the moment on at which its end is set.
+    #[serde(
+        rename = "max_key_life_days",
+        default,
+        with = "optional_days",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub max_key_life: Option<Span>,
+    /// Whether every key has an end.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keys_must_expire: bool,
     /// Keys made elsewhere that it takes, too, once they are imported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub imported: Option<ImportedFormat>,
@@ -102,6 +119,16 @@ pub struct IdentityToken {
     /// Names of the key's metadata that it tells.
     #[serde(deserialize_with = "list")]
     pub metadata: &'static [&'static str],
+}
+
+/// Whose `X-Request-Id` the client gets with the origin's answer.
+#[derive(Default)]
+pub enum RequestId {
+    /// The gate's.
+    #[default]
+    Gate,
+    /// The origin's, if it has one; the gate's is in `Keyward-Request-Id`.
+    Origin,
 }
 
 /// Where accepted requests go.
@@ -199,6 +226,17 @@ pub struct Limits {
     /// A request reaches the origin within this time once it is admitted: what the limits rely on.
     #[serde(rename = "travel_ms", default = "usual_travel", skip_serializing_if = "is_usual_travel")]
     pub travel: Span,
+    /// Whether answers have `X-RateLimit-*`, too, and how these say when a window is free again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub x_ratelimit: Option<ResetForm>,
+}
+
+/// How `X-RateLimit-Reset` is written, of which there is no standard.
+pub enum ResetForm {
+    /// In seconds from now.
+    Seconds,
+    /// In seconds since 1970.
+    Epoch,
 }
 
 /// What test keys may do.
@@ -231,7 +269,7 @@ pub enum Rotation {
 /// credentials: keys are not cookies.
 #[serde(bound(deserialize = "'de: 'static"))]
 pub struct Cors {
-    /// Exact origins (`https://app.example.com`), or one `*`.
+    /// Origins (`https://app.example.com`), all below a domain (`https://*.example.com`), or one `*`.
     #[serde(deserialize_with = "list")]
     pub origins: &'static [&'static str],
     /// Methods that a preflight allows.
@@ -256,6 +294,9 @@ pub struct Refusals {
     /// Messages in this realm's own words: (our code or cause, theirs).
     #[serde(deserialize_with = "list")]
     pub messages: &'static [(&'static str, &'static str)],
+    /// Statuses that this realm answers with: (our code or cause, a status).
+    #[serde(default, deserialize_with = "list", skip_serializing_if = "<[_]>::is_empty")]
+    pub statuses: &'static [(&'static str, u16)],
 }
 
 /// The shape of a refusal's body.
@@ -282,7 +323,40 @@ impl Limits {
     }
 }
 
+impl RequestId {
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+    fn is_gates(&self) -> bool {
+        *self == Self::Gate
+    }
+}
+
+impl CredentialSource {
+    /// The list of subprotocols of a WebSocket: the one header field in which a page can send a key there.
+    pub const SUBPROTOCOLS: &str = "sec-websocket-protocol";
+
+    /// Whether a credential is one of a WebSocket's subprotocols: `scheme.credential`.
+    pub fn is_subprotocol(&self) -> bool {
+        self.header == Self::SUBPROTOCOLS
+    }
+
+    /// Whether a credential is the user name of Basic authentication (RFC 7617).
+    pub fn is_basic(&self) -> bool {
+        self.scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("basic"))
+    }
+}
+
 impl Realm {
+    /// Whose tokens it takes.
+    pub fn issuers(&self) -> impl Iterator<Item = &Jwt> {
+        self.jwt.iter().chain(self.other_issuers)
+    }
+
+    /// The cookies in which a token may stand.
+    pub fn token_cookies(&self) -> impl Iterator<Item = &'static str> {
+        let all = || self.issuers().filter_map(|issuer| issuer.cookie).enumerate();
+        all().filter(move |(at, name)| all().take(*at).all(|(_, other)| other != *name)).map(|(_, name)| name)
+    }
+
     /// How old what is known of a key may be when it admits a request, which is then on its way for [`USUAL_TRAVEL`]: where it
     /// may take longer, it has to be younger. 0 means that each request asks. `of_route` is the route's own freshness.
     pub fn freshness_on(&self, of_route: Option<Span>) -> Span {

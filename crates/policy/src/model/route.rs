@@ -60,6 +60,9 @@ pub struct KeyRequirement {
     /// What it may be; at least one.
     #[serde(deserialize_with = "list")]
     pub by: &'static [Proof],
+    /// Whether both are needed: one of these keys, and a token.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub all: bool,
     /// Every one of these scopes.
     #[serde(deserialize_with = "list")]
     pub scopes: &'static [&'static str],
@@ -179,6 +182,7 @@ impl KeyRequirement {
     /// Any secret key.
     pub const ANY_KEY: Self = Self {
         by: &[Proof::Key],
+        all: false,
         scopes: &[],
         plans: &[],
         live_only: false,

@@ -1,6 +1,7 @@
 //! The routes that take a path, found without trying each: a tree by segments, made when the policy is read. So a request
 //! costs as much with a thousand routes as with ten.
 
+use super::pattern::is_between;
 use crate::model::{PathPattern, Route, Routes, Segment, Tail};
 
 /// What finds routes by path.
@@ -17,6 +18,8 @@ pub(crate) struct Index {
 struct Node {
     /// After a segment that is written out, in the order of their texts.
     literals: Vec<(&'static str, Node)>,
+    /// After one of which beginning and end are.
+    affixed: Vec<(&'static str, &'static str, Node)>,
     /// After one that is not.
     parameter: Option<Box<Node>>,
     /// Patterns that end here.
@@ -48,11 +51,19 @@ impl Node {
     fn of(entries: Vec<Entry>) -> Self {
         let mut node = Self::default();
         let (mut literals, mut parameters) = (Vec::<(&str, Entry)>::new(), Vec::new());
+        let mut affixed = Vec::<((&'static str, &'static str), Vec<Entry>)>::new();
         for entry in entries {
             match (entry.rest, entry.tail) {
                 ([Segment::Literal(text), rest @ ..], _) => {
                     let place = literals.partition_point(|(other, _)| other <= text);
                     literals.insert(place, (text, Entry { rest, ..entry }));
+                }
+                ([Segment::Affixed { before, after, .. }, rest @ ..], _) => {
+                    let (affixes, entry) = ((*before, *after), Entry { rest, ..entry });
+                    match affixed.iter_mut().find(|(other, _)| *other == affixes) {
+                        Some((_, alike)) => alike.push(entry),
+                        None => affixed.push((affixes, vec![entry])),
+                    }
                 }
                 ([Segment::Parameter(_), rest @ ..], _) => parameters.push(Entry { rest, ..entry }),
                 ([], Tail::Exact) => node.exact.push(entry.place),
@@ -64,6 +75,9 @@ impl Node {
             Some((*text, Self::of(alike.iter().map(|(_, entry)| *entry).collect())))
         };
         node.literals = literals.chunk_by(|(one, _), (other, _)| one == other).filter_map(child).collect();
+        let with_affixes = affixed.into_iter();
+        node.affixed =
+            with_affixes.map(|((before, after), alike)| (before, after, Self::of(alike))).collect();
         node.parameter = (!parameters.is_empty()).then(|| Box::new(Self::of(parameters)));
         node
     }
@@ -91,6 +105,11 @@ impl Node {
             && let Some((_, node)) = self.literals.get(place)
         {
             node.find(after, found);
+        }
+        for (before, after_name, node) in &self.affixed {
+            if is_between(segment, before, after_name) {
+                node.find(after, found);
+            }
         }
         if let Some(node) = self.parameter.as_ref().filter(|_| !segment.is_empty()) {
             node.find(after, found);

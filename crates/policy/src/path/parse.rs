@@ -129,7 +129,13 @@ fn names_one(text: &str) -> bool {
 }
 
 fn segment(part: &str, earlier: &[Segment]) -> Result<Segment, BadPattern> {
-    let Some(name) = part.strip_prefix('{').and_then(|part| part.strip_suffix('}')) else {
+    let around = part.split_once('{').and_then(|(before, rest)| {
+        let (name, after) = rest.split_once('}')?;
+        Some((before, name, after))
+    });
+    let Some((before, name, after)) =
+        around.filter(|(before, _, after)| !format!("{before}{after}").contains(['{', '}']))
+    else {
         check_literal(part)?;
         // Empty, it is the slash at the end.
         if !part.is_empty()
@@ -148,10 +154,33 @@ fn segment(part: &str, earlier: &[Segment]) -> Result<Segment, BadPattern> {
             "use letters, digits and `_`, like {order_id}",
         );
     }
-    if earlier.contains(&Segment::Parameter(leak(name))) {
+    let is_this = |segment: &Segment| match segment {
+        Segment::Literal(_) => false,
+        Segment::Parameter(other) | Segment::Affixed { name: other, .. } => *other == name,
+    };
+    if earlier.iter().any(is_this) {
         return bad(format!("has the parameter `{{{name}}}` twice"), "give each parameter a name of its own");
     }
-    Ok(Segment::Parameter(leak(name)))
+    if before.is_empty() && after.is_empty() {
+        return Ok(Segment::Parameter(leak(name)));
+    }
+    check_affixes(part, before, after)?;
+    Ok(Segment::Affixed { before: leak(before), name: leak(name), after: leak(after) })
+}
+
+/// Refuses what stands beside a parameter where it could not be told from its value, or has another reading. What follows it
+/// begins with a sign: a letter or digit could be the end of an encoded character.
+fn check_affixes(part: &str, before: &str, after: &str) -> Result<(), BadPattern> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:~@()',=".contains(&byte);
+    let begins_with_sign =
+        after.is_empty() || after.starts_with(|first: char| !first.is_ascii_alphanumeric());
+    if !before.bytes().chain(after.bytes()).all(plain) || !begins_with_sign || after.ends_with('.') {
+        return bad(
+            format!("has the segment `{part}`, of which not everything can stand beside a parameter"),
+            "beside it stand letters, digits and common signs: what follows it begins with a sign and does not end with a dot, like \"{id}:cancel\"",
+        );
+    }
+    grammar::check(&format!("{before}x{after}")).or_else(|why| never(part, why))
 }
 
 /// Refuses what no request has, since such a path is refused.
@@ -176,8 +205,8 @@ fn check_literal(part: &str) -> Result<(), BadPattern> {
             }
             '{' | '}' => {
                 return bad(
-                    "has a `{` or `}` that is not around a whole segment",
-                    "a parameter is a whole segment, like \"/orders/{id}\"; end with \"/*\" for anything below",
+                    "has a `{` or `}` that is not around the one parameter of a segment",
+                    "write \"/orders/{id}\", or \"/orders/{id}:cancel\" with text beside it; end with \"/*\" for anything below",
                 );
             }
             '?' => {

@@ -11,9 +11,9 @@ impl PathPattern {
             // What is written out is compared first: a search for the slash would go past it.
             let after = match pattern {
                 Segment::Literal(literal) => text.strip_prefix(literal),
-                Segment::Parameter(_) => {
-                    let after = text.find('/').map_or("", |slash| text.get(slash..).unwrap_or_default());
-                    (after.len() < text.len()).then_some(after)
+                Segment::Parameter(_) | Segment::Affixed { .. } => {
+                    let (name, after) = text.split_at(text.find('/').unwrap_or(text.len()));
+                    pattern.takes(name).then_some(after)
                 }
             };
             rest = match after {
@@ -44,6 +44,7 @@ impl PathPattern {
             (Tail::Prefix(prefix), None, Tail::Prefix(longer)) => longer.starts_with(prefix),
             (Tail::Prefix(prefix), Some(Segment::Literal(text)), _) => text.starts_with(prefix),
             (Tail::Prefix(prefix), Some(Segment::Parameter(_)), _) => prefix.is_empty(),
+            (Tail::Prefix(prefix), Some(Segment::Affixed { before, .. }), _) => before.starts_with(prefix),
             (Tail::Exact, _, _) | (Tail::Prefix(_), None, Tail::Exact) => false,
         }
     }
@@ -78,21 +79,50 @@ impl Tail {
             (Self::Exact, _) => false,
             (Self::Prefix(prefix), Segment::Literal(text)) => text.starts_with(prefix),
             (Self::Prefix(_), Segment::Parameter(_)) => true,
+            (Self::Prefix(prefix), Segment::Affixed { before, .. }) => {
+                before.starts_with(prefix) || prefix.starts_with(before)
+            }
         }
     }
 }
 
 impl Segment {
+    /// Whether it takes this one segment of a path.
+    pub(super) fn takes(&self, text: &str) -> bool {
+        match self {
+            Self::Literal(literal) => *literal == text,
+            Self::Parameter(_) => !text.is_empty(),
+            Self::Affixed { before, after, .. } => is_between(text, before, after),
+        }
+    }
+
     fn covers(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Literal(mine), Self::Literal(text)) => mine == text,
-            (Self::Parameter(_), Self::Literal(text)) => !text.is_empty(),
-            (Self::Parameter(_), Self::Parameter(_)) => true,
-            (Self::Literal(_), Self::Parameter(_)) => false,
+            (_, Self::Literal(text)) => self.takes(text),
+            (Self::Parameter(_), _) => true,
+            (Self::Literal(_), _) | (Self::Affixed { .. }, Self::Parameter(_)) => false,
+            (
+                Self::Affixed { before, after, .. },
+                Self::Affixed { before: their_before, after: their_after, .. },
+            ) => their_before.starts_with(before) && their_after.ends_with(after),
         }
     }
 
     fn overlaps(&self, other: &Self) -> bool {
+        if let (
+            Self::Affixed { before, after, .. },
+            Self::Affixed { before: their_before, after: their_after, .. },
+        ) = (self, other)
+        {
+            return (before.starts_with(their_before) || their_before.starts_with(before))
+                && (after.ends_with(their_after) || their_after.ends_with(after));
+        }
         self.covers(other) || other.covers(self)
     }
+}
+
+/// Whether a text begins and ends so, with something between.
+pub(super) fn is_between(text: &str, before: &str, after: &str) -> bool {
+    let name = text.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
+    name.is_some_and(|name| !name.is_empty())
 }

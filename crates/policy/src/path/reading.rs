@@ -7,7 +7,7 @@
 
 use std::borrow::Cow;
 
-use super::{normal::decode, segment};
+use super::{normal::decode, pattern::is_between, segment};
 use crate::model::{Admin, PathPattern, Policy, Realm, Route, Segment, Tail};
 
 /// How the loosest of servers reads a path: names as [`segment::reading`] has them. Names that read as nothing are left
@@ -49,6 +49,11 @@ impl<'p> Name<'p> {
 
     fn is(&self, literal: &str) -> bool {
         self.text == literal || !self.is_written && segment::is_name_of(&self.text, literal)
+    }
+
+    fn is_between(&self, before: &str, after: &str) -> bool {
+        is_between(&self.text, before, after)
+            || !self.is_written && segment::is_name_between(&self.text, before, after)
     }
 
     fn begins(&self, prefix: &str) -> bool {
@@ -94,7 +99,11 @@ impl PathPattern {
     /// Whether it says of the segment at this place that it is a name of its own.
     fn has_written(&self, index: usize) -> bool {
         match (self.segments.get(index), self.tail) {
-            (Some(segment), _) => matches!(segment, Segment::Literal(_)),
+            (Some(Segment::Literal(_)), _) => true,
+            (Some(Segment::Parameter(_)), _) => false,
+            (Some(Segment::Affixed { before, after, .. }), _) => {
+                before.contains([':', '~']) || after.contains([':', '~'])
+            }
             (None, Tail::Prefix(prefix)) => index == self.segments.len() && prefix.contains([':', '~']),
             (None, Tail::Exact) => false,
         }
@@ -106,6 +115,10 @@ impl PathPattern {
         for segment in self.segments {
             let matches = match segment {
                 Segment::Parameter(_) => names.next().is_some(),
+                Segment::Affixed { before, after, .. } => {
+                    let [before, after] = [before, after].map(|affix| affix.to_ascii_lowercase());
+                    names.next().is_some_and(|name| name.is_between(&before, &after))
+                }
                 Segment::Literal(text) => {
                     let text = segment::reading(text);
                     if text.is_empty() {
@@ -143,6 +156,10 @@ impl PathPattern {
         let as_read = segments.iter().filter_map(|segment| match segment {
             Segment::Literal(text) => Some(read(text)).filter(|text| !text.is_empty()).map(Segment::Literal),
             parameter @ Segment::Parameter(_) => Some(*parameter),
+            Segment::Affixed { before, name, after } => {
+                let [before, after] = [before, after].map(|affix| as_lower(affix));
+                Some(Segment::Affixed { before, name, after })
+            }
         });
         let as_read: Vec<Segment> = as_read.collect();
         let tail_as_read = match tail {
@@ -165,6 +182,15 @@ impl PathPattern {
     /// Whether it takes the reading of a path that is its own reading, but not the path.
     fn takes_only_as_read(&self, path: &str) -> bool {
         self.read.is_some_and(|read| read.matches(path)) && !self.matches(path)
+    }
+}
+
+/// An affix as it is read: it has nothing of what else is read otherwise.
+fn as_lower(affix: &'static str) -> &'static str {
+    if affix.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        affix.to_ascii_lowercase().leak()
+    } else {
+        affix
     }
 }
 

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use keyward_unicode::{is_mark, lower, nfkd, without_marks};
 
-use super::ambiguous::Ambiguous;
+use super::{ambiguous::Ambiguous, pattern::is_between};
 
 /// Checks a decoded segment that is not empty.
 ///
@@ -96,14 +96,23 @@ pub(super) fn is_name_of(name: &str, literal: &str) -> bool {
     is_stream && file == literal || is_short_name_of(file, literal)
 }
 
+/// Whether a name, as read, is on Windows another one of what has a literal beginning and end.
+pub(super) fn is_name_between(name: &str, before: &str, after: &str) -> bool {
+    let (file, is_stream) = name.split_once(':').map_or((name, false), |(file, _)| (core(file), true));
+    is_stream && is_between(file, before, after) || short_name(file).is_some()
+}
+
+/// What stands before the `~` of a name that can be a short one.
+fn short_name(name: &str) -> Option<&str> {
+    let base = name.split('.').next().unwrap_or_default();
+    let (stem, number) = base.rsplit_once('~').filter(|_| base.len() <= 8)?;
+    (!number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())).then_some(stem)
+}
+
 /// Whether this can be the short name (8.3) of what has a long name that begins so: `ADMINI~1`, `ADMINI~1.HTM` or, of the
 /// fifth that would have the same, `AD3F2B~1`.
 pub(super) fn is_short_name_of(short: &str, long: &str) -> bool {
-    let base = short.split('.').next().unwrap_or_default();
-    let Some((stem, number)) = base.rsplit_once('~').filter(|_| base.len() <= 8) else { return false };
-    if number.is_empty() || !number.bytes().all(|byte| byte.is_ascii_digit()) {
-        return false;
-    }
+    let Some(stem) = short_name(short) else { return false };
     // Some of these are left out of it, others are a `_`.
     let plain = |text: &str| -> String { text.chars().filter(|c| !" ._,;=[]".contains(*c)).collect() };
     let (stem, long) = (plain(stem), plain(long));

@@ -86,16 +86,14 @@ fn only_headers_without_another_meaning_hold_credentials() {
 }
 
 #[test]
-fn only_schemes_before_a_key_as_it_is_hold_keys() {
+fn only_basic_and_schemes_before_a_key_as_it_is_hold_keys() {
     let of = |scheme: &str| {
         takes_credentials(&format!("[{{ header = \"Authorization\", scheme = \"{scheme}\" }}]"))
     };
-    for scheme in ["Bearer", "bearer", "Token", "ApiKey", "Api-Key", "Key", "GenieKey"] {
+    for scheme in ["Bearer", "bearer", "Token", "ApiKey", "Api-Key", "Key", "GenieKey", "Basic", "BASIC"] {
         assert!(of(scheme), "{scheme}");
     }
     for scheme in [
-        "Basic",
-        "BASIC",
         "Digest",
         "Negotiate",
         "NTLM",

@@ -103,7 +103,10 @@ fn fields_that_are_left_out_have_the_strict_defaults() {
     assert_eq!(realm.key, default_realm().key);
     assert_eq!(realm.limits, default_realm().limits);
     assert_eq!(realm.cors, None);
-    assert_eq!(realm.refusals, Refusals { style: RefusalStyle::Problem, codes: &[], messages: &[] });
+    assert_eq!(
+        realm.refusals,
+        Refusals { style: RefusalStyle::Problem, codes: &[], messages: &[], statuses: &[] }
+    );
     assert!(realm.scopes.is_empty() && realm.step_up.is_empty() && realm.owner_only.is_empty());
     assert_eq!(realm.transport, Transport { least_tls: None, local_http: false });
     assert_eq!((realm.rotation, realm.secret_keys_from_pages), (Rotation::KeepOld, PageKeys::Pass));

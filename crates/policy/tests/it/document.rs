@@ -19,7 +19,7 @@ fn policy(file: &str) -> Policy {
 }
 
 /// Between them they use every part of a policy.
-const POLICIES: [&str; 10] = [
+const POLICIES: [&str; 11] = [
     "keyward.toml",
     "examples/all/keyward.toml",
     "tests/e2e/policy.toml",
@@ -30,6 +30,7 @@ const POLICIES: [&str; 10] = [
     "crates/policy/tests/it/documents/sign_in_code.toml",
     "crates/policy/tests/it/documents/anonymous.toml",
     "crates/policy/tests/it/documents/identity.toml",
+    "crates/policy/tests/it/documents/real_apis.toml",
 ];
 
 #[test]
@@ -72,9 +73,8 @@ fn a_document_has_nothing_that_javascript_would_write_otherwise() {
     }
 }
 
-/// Documents that were written when this format began, or got what an older version refuses to read. Where they are not read any more, or would be written otherwise,
-/// [`FORMAT`] has to change.
-const OF_FORMAT_1: [&str; 8] = [
+/// Documents of format 1. Format 2 says what they say in the same way, and more.
+const OF_FORMAT_1: [&str; 7] = [
     include_str!("documents/systems.json"),
     include_str!("documents/tests.json"),
     include_str!("documents/awkward.json"),
@@ -82,14 +82,23 @@ const OF_FORMAT_1: [&str; 8] = [
     include_str!("documents/sign_in.json"),
     include_str!("documents/sign_in_code.json"),
     include_str!("documents/anonymous.json"),
-    include_str!("documents/identity.json"),
 ];
 
+/// Documents of this format. Where they are not read any more, or would be written otherwise, [`FORMAT`] has to change.
+static GOLDEN: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let as_now = OF_FORMAT_1.map(|text| text.replacen("{\"format\":1,", "{\"format\":2,", 1));
+    let newer = [include_str!("documents/identity.json"), include_str!("documents/real_apis.json")];
+    as_now.into_iter().chain(newer.map(str::to_owned)).collect()
+});
+
 #[test]
-fn the_form_of_format_1_stays() {
-    assert_eq!(FORMAT, 1);
+fn the_form_of_format_2_stays() {
+    assert_eq!(FORMAT, 2);
+    for text in &*GOLDEN {
+        assert_eq!(document::write(&document::read(text).unwrap()).unwrap(), *text);
+    }
     for text in OF_FORMAT_1 {
-        assert_eq!(document::write(&document::read(text).unwrap()).unwrap(), text);
+        assert!(matches!(document::read(text), Err(Unreadable::Format(1))));
     }
     for (text, name) in [
         (2, "awkward"),
@@ -98,8 +107,9 @@ fn the_form_of_format_1_stays() {
         (5, "sign_in_code"),
         (6, "anonymous"),
         (7, "identity"),
+        (8, "real_apis"),
     ]
-    .map(|(at, name)| (OF_FORMAT_1[at], name))
+    .map(|(at, name)| (&*GOLDEN[at], name))
     {
         let file = format!("crates/policy/tests/it/documents/{name}.toml");
         assert_eq!(document::read(text).unwrap(), policy(&file));
@@ -108,7 +118,7 @@ fn the_form_of_format_1_stays() {
 
 #[test]
 fn a_document_that_was_cut_short_is_refused() {
-    for text in OF_FORMAT_1 {
+    for text in &*GOLDEN {
         for at in (0..text.len()).filter(|at| text.is_char_boundary(*at)) {
             assert!(document::read(&text[..at]).is_err(), "cut at {at}");
         }
@@ -126,7 +136,7 @@ struct Edit {
 
 fn edit() -> impl Strategy<Value = Edit> {
     let put = prop_oneof![Just(None), (0..128_u8).prop_map(Some)];
-    (0..OF_FORMAT_1.len(), any::<Index>(), 0..=1_usize, put).prop_map(|(document, at, removed, put)| Edit {
+    (0..GOLDEN.len(), any::<Index>(), 0..=1_usize, put).prop_map(|(document, at, removed, put)| Edit {
         document,
         at,
         removed,
@@ -139,7 +149,7 @@ proptest! {
 
     #[test]
     fn a_document_of_which_a_byte_was_changed_taken_out_or_put_in_is_refused(edit in edit()) {
-        let text = OF_FORMAT_1[edit.document];
+        let text = &*GOLDEN[edit.document];
         let at = edit.at.index(text.len());
         let mut bytes = text.as_bytes().to_vec();
         bytes.splice(at..at + edit.removed, edit.put);
@@ -151,7 +161,7 @@ proptest! {
 
     #[test]
     fn whatever_is_no_document_is_refused(text in ".*", head in 0..4_usize) {
-        let head = ["", "{\"format\":1", "{\"format\":1,\"sha256\":\"", "{\"format\":1,\"sha256\":\"\",\"policy\":"][head];
+        let head = ["", "{\"format\":2", "{\"format\":2,\"sha256\":\"", "{\"format\":2,\"sha256\":\"\",\"policy\":"][head];
         let text = format!("{head}{text}");
         prop_assert!(document::read(&text).is_err());
     }
@@ -159,14 +169,14 @@ proptest! {
 
 #[test]
 fn a_document_of_another_format_is_refused_as_such() {
-    for format in [0, 2, 100] {
+    for format in [0, 1, 3, 100] {
         let text = format!(r#"{{"format":{format},"sha256":"","policy":{{}},"more":1}}"#);
         assert!(matches!(document::read(&text), Err(Unreadable::Format(found)) if found == format));
     }
     let known = document::write(&policy("keyward.toml")).unwrap();
-    let newer = known.replacen("\"format\":1,", "\"format\":2,", 1);
+    let newer = known.replacen("\"format\":2,", "\"format\":3,", 1);
     let why = document::read(&newer).unwrap_err().to_string();
-    assert!(why.contains("format 2") && why.contains("reads format 1"), "{why}");
+    assert!(why.contains("format 3") && why.contains("reads format 2"), "{why}");
 }
 
 static KNOWN: LazyLock<String> = LazyLock::new(|| {
@@ -176,7 +186,7 @@ static KNOWN: LazyLock<String> = LazyLock::new(|| {
 fn with_its_hash(policy: &str) -> Result<Policy, Unreadable> {
     use sha2::{Digest, Sha256};
     let hash: String = Sha256::digest(policy).iter().map(|byte| format!("{byte:02x}")).collect();
-    document::read(&format!(r#"{{"format":1,"sha256":"{hash}","policy":{policy}}}"#))
+    document::read(&format!(r#"{{"format":2,"sha256":"{hash}","policy":{policy}}}"#))
 }
 
 #[test]

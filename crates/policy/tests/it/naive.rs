@@ -54,6 +54,9 @@ fn takes(pattern: &PathPattern, path: &str) -> bool {
     let fits = |(segment, name): (&Segment, &&str)| match segment {
         Segment::Literal(text) => text == name,
         Segment::Parameter(_) => !name.is_empty(),
+        Segment::Affixed { before, after, .. } => {
+            name.len() > before.len() + after.len() && name.starts_with(before) && name.ends_with(after)
+        }
     };
     if names.len() < count || !segments.iter().zip(&names).all(fits) {
         return false;
@@ -93,12 +96,14 @@ fn path() -> impl Strategy<Value = String> {
 }
 
 fn pattern() -> impl Strategy<Value = PathPattern> {
-    let segment = prop_oneof![3 => name(), 1 => Just("{id}".to_owned())];
+    let affixed = select(&["{id}:x", "{id}.y", "a{id}", "A{id}", "{id}~1", "v{id}.y", "{id}.Y", "~{id}"][..]);
+    let segment =
+        prop_oneof![6 => name(), 2 => Just("{id}".to_owned()), 1 => affixed.prop_map(str::to_owned)];
     let tail = select(&["", "", "/", "/*", "*"][..]);
     let source = (vec(segment, 0..4), tail).prop_map(|(segments, tail)| {
         let mut names = std::collections::BTreeSet::new();
         // A parameter's name stands once in a pattern.
-        let segments = segments.iter().filter(|segment| !segment.starts_with('{') || names.insert(*segment));
+        let segments = segments.iter().filter(|segment| !segment.contains('{') || names.insert("id"));
         let path: String = segments.map(|segment| format!("/{segment}")).collect();
         if path.is_empty() { format!("/{}", tail.trim_start_matches('/')) } else { path + tail }
     });

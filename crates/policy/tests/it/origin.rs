@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use keyward_policy::origin::normalise;
+use keyward_policy::origin::{is_within, normalise, normalise_below};
 
 #[test]
 fn an_origin_has_one_form_however_it_is_written() {
@@ -20,6 +20,16 @@ fn an_origin_has_one_form_however_it_is_written() {
         ("https://192.0.2.1", "https://192.0.2.1"),
         ("https://[2001:DB8:0:0:0:0:0:1]:443/", "https://[2001:db8::1]"),
         ("https://[::ffff:192.0.2.1]", "https://[::ffff:c000:201]"),
+        ("capacitor://localhost", "capacitor://localhost"),
+        ("Ionic://Localhost/", "ionic://localhost"),
+        (
+            "chrome-extension://ABCDEFGHIJKLMNOPabcdefghijklmnop",
+            "chrome-extension://abcdefghijklmnopabcdefghijklmnop",
+        ),
+        (
+            "moz-extension://2c127fa4-62c7-7e4f-90e5-472b45eecfdc",
+            "moz-extension://2c127fa4-62c7-7e4f-90e5-472b45eecfdc",
+        ),
         ("https://XN--bcher-kva.example", "https://xn--bcher-kva.example"),
     ] {
         assert_eq!(normalise(written).unwrap(), form, "{written}");
@@ -59,10 +69,73 @@ fn what_browsers_never_send_as_an_origin_is_refused() {
         "https://[::1",
         "https://[::g]",
         "ftp://app.example",
+        "file:///index.html",
+        "data://a",
+        "javascript://a",
+        "capacitor://",
+        "capacitor://localhost/x",
+        "capacitor://user@localhost",
+        "capacitor://*",
+        "capacitor://localhost:80",
         "http://app.example",
         "http://192.168.0.1",
         "http://localhost.example",
     ] {
         assert!(normalise(text).is_err(), "{text}");
     }
+}
+
+#[test]
+fn a_domain_stands_for_every_host_below_it_and_no_other() {
+    for (written, form) in [
+        ("https://*.example.com", "https://*.example.com"),
+        ("HTTPS://*.Example.Com:443/", "https://*.example.com"),
+        ("https://*.shop.example.com:8443", "https://*.shop.example.com:8443"),
+    ] {
+        assert_eq!(normalise_below(written).unwrap().unwrap(), form, "{written}");
+    }
+    for none in [
+        "https://*.com",
+        "https://*.",
+        "https://*.1.2.3.4",
+        "https://*.[::1]",
+        "https://*.a.example/x",
+        "https://*.*.example.com",
+        "https://*.u@example.com",
+        "https://*.example.com.",
+    ] {
+        assert!(normalise_below(none).unwrap().is_err(), "{none}");
+    }
+    for other in [
+        "https://example.com",
+        "http://*.example.com",
+        "*.example.com",
+        "https://a.*.example.com",
+        "https://*example.com",
+    ] {
+        assert!(normalise_below(other).is_none(), "{other}");
+        assert!(other == "https://example.com" || normalise(other).is_err(), "{other}");
+    }
+    for (origin, expected) in [
+        ("https://a.example.com", true),
+        ("https://a.b.example.com", true),
+        ("https://example.com", false),
+        ("https://.example.com", false),
+        ("https://evilexample.com", false),
+        ("https://a.example.com.evil.test", false),
+        ("https://evil.test/.example.com", false),
+        ("https://evil.test#.example.com", false),
+        ("https://evil.test:1.example.com", false),
+        ("https://user@a.example.com", false),
+        ("https://a..example.com", false),
+        ("http://a.example.com", false),
+        ("https://a.example.com:8443", false),
+        ("https://*.example.com", false),
+        ("null", false),
+        ("", false),
+    ] {
+        assert_eq!(is_within("https://*.example.com", origin), expected, "{origin}");
+    }
+    assert!(is_within("https://app.example.com", "https://app.example.com"));
+    assert!(!is_within("https://app.example.com", "https://a.app.example.com"));
 }

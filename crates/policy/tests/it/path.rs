@@ -25,6 +25,20 @@ fn a_pattern_takes_exactly_the_paths_its_rule_names() {
         ("/a/{id}", &["/a/1", "/a/%20"], &["/a", "/a/", "/a/1/", "/a/1/2"]),
         ("/a/{id}/b", &["/a/1/b"], &["/a//b", "/a/1", "/a/1/b/", "/a/1/c"]),
         ("/{x}/b/*", &["/a/b/", "/a/b/c/d"], &["//b/", "/a/b", "/a/c/b"]),
+        (
+            "/v1/{id}:cancel",
+            &["/v1/7:cancel", "/v1/a:b:cancel", "/v1/%20x:cancel"],
+            &["/v1/:cancel", "/v1/7", "/v1/7:CANCEL", "/v1/7:cancel/", "/v1/7/x:cancel", "/v1/7:cancel2"],
+        ),
+        ("/v1/{id}.json", &["/v1/7.json", "/v1/.json.json"], &["/v1/.json", "/v1/json", "/v1/7.jsonx"]),
+        ("/v{n}/x", &["/v1/x", "/vv/x"], &["/v/x", "/1/x"]),
+        (
+            "/odata/Products({id})/Name",
+            &["/odata/Products(7)/Name"],
+            &["/odata/Products()/Name", "/odata/Products/Name"],
+        ),
+        ("/a-{x}-b", &["/a-1-b", "/a---b"], &["/a-b", "/a--b", "/a-1-"]),
+        ("/v1/{id}.json/*", &["/v1/7.json/", "/v1/7.json/x"], &["/v1/7.json"]),
         ("/v1/things:batch", &["/v1/things:batch"], &["/v1/things"]),
         // What OData, FHIR and others have is not what other routers would read in it.
         ("/odata/$metadata", &["/odata/$metadata"], &["/odata/x"]),

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use keyward_policy::{
     Grant, Scope,
-    scope::{holds, is_held_form, is_scope},
+    scope::{areas, holds, is_held_form, is_scope},
 };
 use proptest::prelude::*;
 
@@ -63,27 +63,62 @@ fn the_truth_table_of_held_and_required_scopes() {
 
 #[test]
 fn what_is_not_a_scope_is_never_held() {
-    for required in ["", "*", "orders:*", "orders:", ":read", "orders", "orders:r*", "ORDERS:READ"] {
+    for required in
+        ["", "*", "orders:*", "orders:", ":read", "/orders", "orders:r*", "orders::read", "orders read"]
+    {
         assert!(!holds(CATALOGUE, &["*", "orders:*", required], required), "{required}");
     }
 }
 
 #[test]
-fn scopes_have_one_form() {
+fn scopes_are_written_as_issuers_write_them() {
     let long = format!("a:{}", "b".repeat(62));
-    for good in ["orders:read", "a:b", "0:9", "a.b-c_d:e.f-g_h", &long] {
+    for good in [
+        "orders:read",
+        "a:b",
+        "0:9",
+        "a.b-c_d:e.f-g_h",
+        "Orders.Read",
+        "orders:items:read",
+        "User.Read.All",
+        "openid",
+        "orders/read",
+        "https://www.googleapis.com/auth/calendar.events",
+        "api://7f3c/access_as_user",
+        &long,
+    ] {
         assert!(is_scope(good) && is_held_form(good), "{good}");
     }
-    for wildcard in ["*", "orders:*", "a.b-c:*"] {
+    for wildcard in ["*", "orders:*", "a.b-c:*", "orders:items:*", "Orders:*"] {
         assert!(!is_scope(wildcard) && is_held_form(wildcard), "{wildcard}");
     }
     let longer = format!("{long}b");
     for bad in [
-        "", ":", "a:", ":a", "a", "a:b:c", "A:b", "a:B", "-a:b", "a:.b", "a b:c", "a:b ", "é:a", "**", "*:a",
-        "a:b*", "*:*", ":*", "a:**", &longer,
+        "", ":", "a:", ":a", "a::b", "/a", "-a:b", "a:.b", "a b:c", "a:b ", "é:a", "a,b", "a\"b", "a\\b",
+        "**", "*:a", "a:b*", "*:*", ":*", "a:**", &longer,
     ] {
         assert!(!is_scope(bad) && !is_held_form(bad), "{bad}");
     }
+}
+
+#[test]
+fn a_wildcard_covers_what_is_below_its_area_and_case_counts() {
+    let catalogue = [scope("orders:items:read", &[]), scope("Orders.Read", &[]), scope("orders:read", &[])];
+    for (held, required, expected) in [
+        ("orders:*", "orders:items:read", true),
+        ("orders:items:*", "orders:items:read", true),
+        ("orders:items:*", "orders:read", false),
+        ("orders:item:*", "orders:items:read", false),
+        ("*", "Orders.Read", true),
+        ("Orders.Read", "Orders.Read", true),
+        ("orders.read", "Orders.Read", false),
+        ("Orders:*", "Orders.Read", false),
+        ("Orders:*", "orders:read", false),
+        ("orders:read", "orders:items:read", false),
+    ] {
+        assert_eq!(holds(&catalogue, &[held], required), expected, "{held} for {required}");
+    }
+    assert_eq!(areas("orders:items:read").collect::<Vec<_>>(), ["orders", "orders:items"]);
 }
 
 /// Direct inclusions between scopes of a small catalogue, cycles allowed.

@@ -198,7 +198,8 @@ fn a_key_that_is_cut_in_two_is_not_shown() {
 /// No eight characters of the key in a row.
 fn not_shown(wrong: &str) {
     assert!(wrong != RIGHT);
-    let shown = format!("{:#}", mistakes(wrong).unwrap()).to_lowercase();
+    // A part of a key can be a scope's name, of which nothing is wrong.
+    let shown = mistakes(wrong).map(|found| format!("{found:#}")).unwrap_or_default().to_lowercase();
     let letters = LETTERS.to_lowercase();
     for at in 0..letters.len() - 7 {
         assert!(!shown.contains(&letters[at..at + 8]), "{}\n{shown}", &letters[at..at + 8]);

@@ -291,7 +291,13 @@ async fn read(
     let most = if matches!(room, BodyRoom::Known(_)) { form.most } else { form.most.min(MOST_BYTES) };
     let bytes = port.body(room, most).await.map_err(ApiError::from);
     let text = bytes.and_then(|bytes| body_text(form, request.head.content_type.as_deref(), bytes));
-    text.map_err(|refusal| refusal.reply(request.request_id))
+    text.map_err(|mut refusal| {
+        // RFC 5789, section 2.2.
+        if refusal.code == Code::UnsupportedMediaType && request.method == "PATCH" {
+            refusal.headers.push(("Accept-Patch".to_owned(), form.essence.to_owned()));
+        }
+        refusal.reply(request.request_id)
+    })
 }
 
 /// What the gate says of what is shown to sign in through the issuer, if anything is; else the answer.

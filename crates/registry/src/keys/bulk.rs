@@ -219,6 +219,10 @@ impl Task {
                 (None, _) => {}
             }
             if let Some(expires_at) = self.expires_at {
+                let why = settings::unfit_end(realm, Some(expires_at), context.now);
+                if let Some(why) = why.filter(|_| settings.expires_at != Some(expires_at)) {
+                    return Err(ApiError::new(Code::Conflict, format!("The end of this key {why}.")).into());
+                }
                 settings.expires_at = Some(expires_at);
             }
         }

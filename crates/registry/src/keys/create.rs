@@ -98,6 +98,9 @@ pub(super) fn read(
     let mut settings = Settings::blank();
     let as_admin = principal.grants_admin_scopes();
     settings.read(body, SettingsContext { realm, kind, as_admin, now });
+    if let Some(why) = settings::unfit_end(realm, None, now).filter(|_| settings.expires_at.is_none()) {
+        body.refuse("expiresAt", why);
+    }
     Ok((realm, kind, settings))
 }
 

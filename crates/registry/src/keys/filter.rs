@@ -293,7 +293,7 @@ fn held_forms(context: &RequestContext<'_>, wanted: &str) -> Result<Vec<String>,
     let mut known: Vec<&str> = Vec::new();
     for realm in context.policy.realms {
         let names: Vec<&str> = realm.scopes.iter().map(|scope| scope.name).collect();
-        let areas = names.iter().filter_map(|name| Some(format!("{}:*", name.split_once(':')?.0)));
+        let areas = names.iter().flat_map(|name| scope::areas(name)).map(|area| format!("{area}:*"));
         let forms = names.iter().map(|name| (*name).to_owned()).chain(areas).chain(["*".to_owned()]);
         let holding = forms.filter(|form| scope::holds(realm.scopes, &[form], wanted));
         if names.contains(&wanted) {

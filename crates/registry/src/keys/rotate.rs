@@ -5,7 +5,7 @@ use keyward_policy::{Realm, Rotation};
 
 use crate::{
     context::RequestContext,
-    error::ApiError,
+    error::{ApiError, Code},
     freshness::Freshness,
     handler::{HandlerError, HandlerResult},
     input::{self, Input},
@@ -16,7 +16,7 @@ use crate::{
         key::{self, Key},
         key_quotas::Growth,
         new_key::NewKey,
-        settings::Settings,
+        settings::{self, Settings},
     },
     outcome::Outcome,
     principal::Principal,
@@ -40,7 +40,12 @@ pub fn rotate(context: &mut RequestContext<'_>, principal: &Principal, id: &str)
     let realm = context.policy.realm(&key.realm).ok_or_else(|| key.realm_is_gone())?;
     let old = old(principal, realm, (revoke, grace), key.settings.expires_at, context.now);
     // A grace is the old key's alone: the new one lives as long as its owner said.
-    let settings = Settings { expires_at: key.own_expiry(), ..key.settings.clone() };
+    let expires_at = settings::successors_end(realm, key.own_expiry(), context.now);
+    if expires_at.is_none() && realm.keys_must_expire {
+        let detail = "The key never expires, and new keys of this realm must: give it an `expiresAt` first.";
+        return Err(ApiError::new(Code::Conflict, detail).into());
+    }
+    let settings = Settings { expires_at, ..key.settings.clone() };
     let growth = match old {
         Ending::None | Ending::Paused | Ending::Resumed => Growth::More(1),
         Ending::Revoked { .. } => Growth::Same,

@@ -4,7 +4,7 @@ use ipnet::IpNet;
 use keyward_core::{
     record::{KeyKind, Limits, Mode},
     sql::{self, FromRow, Row, SqlError, Value as Bound},
-    time::{SECOND, Timestamp},
+    time::{SECOND, Span, Timestamp},
 };
 use keyward_policy::{Realm, scope};
 use serde_json::{Map, Value};
@@ -224,6 +224,9 @@ impl Settings {
         let present = self.expires_at;
         if let Some(expires_at) = body.nullable("expiresAt", |value| expiry(value, of.now, present)) {
             self.expires_at = expires_at;
+            if let Some(why) = unfit_end(of.realm, expires_at, of.now).filter(|_| expires_at != present) {
+                body.refuse("expiresAt", why);
+            }
         }
         if let Some(test) = body.present("testMode", input::flag) {
             self.mode = if test { Mode::Test } else { Mode::Live };
@@ -293,6 +296,27 @@ impl Settings {
         ];
         rows::limit_columns(self.rate_limit).chain(columns).collect()
     }
+}
+
+/// Why a key of this realm may not be given this end, or none, if it may not.
+pub fn unfit_end(realm: &Realm, ends: Option<Timestamp>, now: Timestamp) -> Option<String> {
+    let days = realm.max_key_life.map(|life| life.ms() / Span::from_days(1).ms());
+    match (ends, realm.max_key_life, days) {
+        (None, _, Some(days)) => Some(format!("is required: keys of this realm live {days} days at most")),
+        (None, ..) if realm.keys_must_expire => {
+            Some("is required: keys of this realm must expire".to_owned())
+        }
+        (Some(ends), Some(life), Some(days)) if ends > now + life => {
+            Some(format!("must be at most {days} days from now"))
+        }
+        _ => None,
+    }
+}
+
+/// The end of a key that takes the place of one with this end: as late as that, and no later than a new one may be.
+pub fn successors_end(realm: &Realm, ends: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
+    let latest = realm.max_key_life.map(|life| (now + life).floor(SECOND));
+    [ends, latest].into_iter().flatten().min()
 }
 
 fn searched(text: &str) -> String {

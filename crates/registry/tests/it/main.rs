@@ -26,6 +26,7 @@ mod idempotency;
 mod import;
 mod invitations;
 mod isolation;
+mod key_life;
 mod keys;
 mod links;
 mod list;

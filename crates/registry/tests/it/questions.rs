@@ -128,7 +128,7 @@ fn what_cannot_be_asked_is_refused_field_by_field_and_repeats_no_value() {
     let many = format!("scopes={}", vec!["a:b"; 101].join(","));
     for (query, wrong) in [
         ("realm=other", "realm"),
-        ("scopes=orders", "scopes"),
+        ("scopes=orders:", "scopes"),
         ("scopes=*:read", "scopes"),
         (&many, "scopes"),
         ("scopes=a:b&keyId=key_1", "scopes"),

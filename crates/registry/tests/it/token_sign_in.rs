@@ -23,6 +23,7 @@ pub const ISSUER: Jwt = Jwt {
     typ: None,
     claims: Claims { subject: &["sub"], tenant: None, scopes: None },
     skew: Span::ZERO,
+    cookie: None,
 };
 
 /// With an issuer beside passwords, or in their place; keys are revoked with a password typed again.

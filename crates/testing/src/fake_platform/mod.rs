@@ -106,8 +106,14 @@ pub struct FakePlatform {
 }
 
 pub const READ: KeyRequirement = KeyRequirement { scopes: &["orders:read"], ..KeyRequirement::ANY_KEY };
-pub const CALLER: ClientInfo<'static> =
-    ClientInfo { method: "GET", upgrades: false, address: Some("192.0.2.1"), origin: None, tenant: None };
+pub const CALLER: ClientInfo<'static> = ClientInfo {
+    method: "GET",
+    upgrades: false,
+    address: Some("192.0.2.1"),
+    origin: None,
+    tenant: None,
+    token: None,
+};
 
 pub type Meanwhile = dyn Fn(&FakePlatform, &CoordinatorCall, Span);
 

@@ -21,7 +21,7 @@ fn every_route_is_listed_in_the_order_of_the_policy_with_what_it_needs() {
     let found: Vec<_> =
         listed.iter().map(|it| (it["realm"].as_str().unwrap(), it["path"].as_str().unwrap())).collect();
     assert_eq!(found, of_policy.collect::<Vec<_>>());
-    let needs = |by: Value, scopes: Value, held_by: Value| json!({ "by": by, "scopes": scopes, "heldBy": held_by, "plans": [], "testKeys": "read", "sessionId": false, "optional": false });
+    let needs = |by: Value, scopes: Value, held_by: Value| json!({ "by": by, "scopes": scopes, "heldBy": held_by, "plans": [], "testKeys": "read", "sessionId": false, "optional": false, "all": false });
     let orders = json!({ "orders:read": ["*", "orders:read", "orders:*", "orders:write"] });
     let expected = json!({
         "realm": "shop", "methods": ["GET", "HEAD"], "path": "/api/orders*", "freshnessSeconds": 5, "cost": 1, "limitedByNetwork": false,
