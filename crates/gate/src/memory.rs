@@ -7,7 +7,7 @@ use std::rc::Rc;
 use lru::LruCache;
 
 use crate::{
-    bounded::{cache, left},
+    bounded::{Note, Notes, cache, left},
     breakers::Breakers,
     denial::Denial,
     identity_token::remembered::Remembered as Identities,
@@ -59,7 +59,7 @@ pub struct Memory {
     /// Tokens for origins that this isolate has signed.
     pub identities: Identities,
     /// Links that are over, by the hash of their token: why, and until when that is remembered.
-    links: LruCache<String, (Denial, Timestamp)>,
+    links: Notes,
 }
 
 /// Most moments of one key for which clients were told to come back that are remembered: the next ones.
@@ -334,12 +334,12 @@ impl Memory {
 
     /// A link was used before, or has ended: for good.
     pub fn is_over(&mut self, link: &str, denial: Denial, now: Timestamp) {
-        self.links.put(link.to_owned(), (denial, now + OVER));
+        self.links.put(link.to_owned(), (Note::Over(denial), now + OVER));
     }
 
     /// Why a link is over, if that is known.
     pub fn why_over(&mut self, link: &str, now: Timestamp) -> Option<Denial> {
-        let (denial, until) = self.links.get(link)?;
+        let (Note::Over(denial), until) = self.links.get(link)? else { return None };
         left(*until, OVER, now).map(|_| denial.clone())
     }
 }

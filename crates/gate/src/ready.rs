@@ -118,7 +118,7 @@ pub fn secrets(policy: &Policy, get: impl Fn(&str) -> Option<String>) -> Option<
         }
     }
     if policy.realms.iter().any(|realm| realm.identity.is_some()) {
-        faults.extend(keys::unfit(&get));
+        keys::note_unfit(&mut faults, &get);
     }
     let faults = order::distinct(faults);
     (!faults.is_empty()).then(|| faults.join("; "))

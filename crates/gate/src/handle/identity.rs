@@ -10,11 +10,9 @@ use crate::{
     identity_token::{self, keys::KeySet},
     pipeline::Accepted,
     platform::Platform,
-    refusal::Answer,
-    request::{Client, RequestParts},
-    transport,
+    refusal::{self, Answer},
+    request::RequestParts,
 };
-use keyward_core::request_target::RequestTarget;
 
 /// How long others may keep the public keys. A new one is among them long before it signs.
 const JWKS_AGE: Span = Span::from_mins(5);
@@ -65,15 +63,7 @@ impl<P: Platform> Gate<'_, P> {
         if !matches!(request.method(), "GET" | "HEAD") {
             return Answer::method_not_allowed();
         }
-        let client = Client::of(request);
-        let scheme = RequestTarget::of(request.url()).scheme;
-        let tls = || request.tls_version();
-        let is_safe = transport::check(&realm.transport, scheme, client.address.as_deref(), tls);
-        let keys = match is_safe {
-            Ok(()) => self.identity_keys(realm).await,
-            Err(denial) => Err(denial),
-        };
-        match keys.and_then(|keys| keys.ok_or(Denial::NoRoute)) {
+        match self.identity_keys(realm).await.and_then(|keys| keys.ok_or(Denial::NoRoute)) {
             Ok(keys) => Answer {
                 status: 200,
                 headers: vec![
@@ -83,7 +73,7 @@ impl<P: Platform> Gate<'_, P> {
                 ],
                 body: if request.method() == "GET" { keys.jwks.clone() } else { String::new() },
             },
-            Err(denial) => self.refuse(request, &client, Some(realm), &denial.into(), request_id),
+            Err(denial) => refusal::refuse(&denial, Some(realm), request_id),
         }
     }
 }

@@ -14,26 +14,30 @@ use keyward_core::{
 
 /// The secret whose key signs.
 const CURRENT: &str = "KEYWARD_IDENTITY_KEY";
-/// Those whose keys are published beside it.
-const OTHERS: [&str; 2] = ["KEYWARD_IDENTITY_KEY_NEXT", "KEYWARD_IDENTITY_KEY_PREVIOUS"];
+/// All whose keys are published.
+const ALL: [&str; 3] = [CURRENT, "KEYWARD_IDENTITY_KEY_NEXT", "KEYWARD_IDENTITY_KEY_PREVIOUS"];
 /// What each has to be.
-const FORM: &str = "the 32 bytes of an Ed25519 seed in base64url, as `npm run secrets` makes them";
+const NEEDS: &str = "it needs the 32 bytes of an Ed25519 seed in base64url, as `npm run secrets` makes them";
 
-/// Which of the secrets are missing or not fit to be one, each in words that hold nothing of it. `get` has a secret by its name.
-pub fn unfit(get: impl Fn(&str) -> Option<String>) -> Vec<String> {
-    let missing = get(CURRENT).is_none().then(|| format!("{CURRENT} is not set: it needs {FORM}"));
-    let is_unfit = |name: &&str| get(name).is_some_and(|text| Seed::of(&Secret::new(text)).is_none());
-    let unfit = [CURRENT].into_iter().chain(OTHERS).filter(is_unfit);
-    missing.into_iter().chain(unfit.map(|name| format!("{name} is not fit: it needs {FORM}"))).collect()
+/// Notes which of the secrets are missing or not fit to be one, in words that hold nothing of it. `get` has a secret by its name.
+pub fn note_unfit(faults: &mut Vec<String>, get: &dyn Fn(&str) -> Option<String>) {
+    for name in ALL {
+        let what = match get(name) {
+            None if name == CURRENT => "set",
+            Some(text) if Seed::of(&Secret::new(text.as_str())).is_none() => "fit",
+            _ => continue,
+        };
+        faults.push(format!("{name} is not {what}: {NEEDS}"));
+    }
 }
 
 /// The one that signs. `get` has a secret by its name.
 ///
 /// # Errors
 /// [`Denial::NotConfigured`] and [`Denial::UnfitSecret`]
-pub fn signing(get: impl Fn(&str) -> Option<Secret>) -> Result<Seed, Denial> {
+pub fn signing(get: &dyn Fn(&str) -> Option<Secret>) -> Result<Seed, Denial> {
     let secret = get(CURRENT).ok_or(Denial::NotConfigured { what: CURRENT })?;
-    Seed::of(&secret).ok_or_else(|| unfit_secret(&format!("it needs {FORM}")))
+    Seed::of(&secret).ok_or_else(|| unfit_secret(NEEDS))
 }
 
 /// The deployment's keys.
@@ -52,19 +56,18 @@ impl KeySet {
     /// # Errors
     /// [`Denial::NotConfigured`] and [`Denial::UnfitSecret`] for the one that signs.
     pub async fn of_deployment(platform: &impl Platform) -> Result<Self, Denial> {
-        let seed = signing(|name| platform.secret(name))?;
-        let failed = |error: CallFailed| unfit_secret(&error.to_string());
-        let current = Public::of(platform, &seed).await.map_err(failed)?;
-        let header = format!(r#"{{"alg":"{ALGORITHM}","kid":"{}","typ":"JWT"}}"#, current.id);
-        let header = URL_SAFE_NO_PAD.encode(header);
-        let mut published = vec![current];
-        for name in OTHERS {
-            let Some(seed) = platform.secret(name).as_ref().and_then(Seed::of) else { continue };
-            let key = Public::of(platform, &seed).await.map_err(failed)?;
+        let get = |name: &str| platform.secret(name);
+        let seed = signing(&get)?;
+        let mut published: Vec<Public> = Vec::new();
+        for seed in ALL.into_iter().filter_map(|name| Seed::of(&get(name)?)) {
+            let key = Public::of(platform, &seed).await.map_err(|error| unfit_secret(&error.to_string()))?;
             if published.iter().all(|other| other.id != key.id) {
                 published.push(key);
             }
         }
+        // The first is the one that signs.
+        let id = published.first().map_or("", |key| &key.id);
+        let header = URL_SAFE_NO_PAD.encode(format!(r#"{{"alg":"{ALGORITHM}","kid":"{id}","typ":"JWT"}}"#));
         let keys: Vec<String> = published.iter().map(Public::jwk).collect();
         Ok(Self { seed, header, jwks: format!(r#"{{"keys":[{}]}}"#, keys.join(",")) })
     }

@@ -49,7 +49,7 @@ pub async fn token<P: Platform>(
     }
     // Seldom, and a request has no room for it.
     let token = Box::pin(keys.sign(platform, &payload(&claims, life, now))).await?;
-    memory.borrow_mut().identities.remember(claims, life, now, &token);
+    memory.borrow_mut().identities.remember(&claims, life, now, &token);
     Ok(token)
 }
 

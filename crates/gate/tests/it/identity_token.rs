@@ -416,7 +416,7 @@ fn an_isolate_remembers_tokens_up_to_a_bound_and_forgets_the_oldest() {
     let (life, token) = (Span::from_secs(10), "t".repeat(700));
     let claims = |number: usize| format!("{{\"sub\":\"{number}\",\"x\":\"{}\"}}", "x".repeat(300));
     for number in 0..10_000 {
-        remembered.remember(claims(number), life, NOON, &token);
+        remembered.remember(&claims(number), life, NOON, &token);
     }
     let kept = (0..10_000).filter(|number| remembered.token(&claims(*number), life, NOON).is_some());
     let kept: Vec<_> = kept.collect();
@@ -424,7 +424,7 @@ fn an_isolate_remembers_tokens_up_to_a_bound_and_forgets_the_oldest() {
     assert_eq!(kept.last(), Some(&9_999));
     // The same again and again is one.
     for _ in 0..10_000 {
-        remembered.remember(claims(9_999), life, NOON, &token);
+        remembered.remember(&claims(9_999), life, NOON, &token);
     }
     assert!(remembered.token(&claims(9_998), life, NOON).is_some());
 }

@@ -1,6 +1,7 @@
 //! A key as stored, as published and as shown. The key itself is never among it.
 
 use keyward_core::{
+    json::object_of,
     record::{Format, KeyKind, Limits, Mode, PAUSED, Record, Status},
     sql::{self, FromRow, Row, Sql, SqlError, Value as Bound},
     time::Timestamp,
@@ -241,9 +242,9 @@ impl Key {
     /// What of its metadata the origin is told, as the policy says.
     fn told_metadata(&self, realm: Option<&Realm>) -> Option<String> {
         let names = realm?.identity?.metadata;
-        let mut told = self.settings.metadata.clone();
-        told.retain(|name, _| names.contains(&name.as_str()));
-        (!told.is_empty()).then(|| Value::Object(told).to_string())
+        let value = |name: &&'static str| Some((*name, self.settings.metadata.get(*name)?.clone()));
+        let mut told: Vec<_> = names.iter().filter_map(value).collect();
+        (!told.is_empty()).then(|| object_of(&mut told).to_string())
     }
 
     /// The limits that it has, with what it inherits.
