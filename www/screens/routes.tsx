@@ -262,7 +262,6 @@ const Details = ({
         </div>
       )}
       <Callers realm={realm} needs={needs} methods={methods} />
-      {needs.all && <div>Each request needs a valid token beside the key.</div>}
       {!needs.all && needs.by.map((by) => OTHERS[by] && <div key={by}>{OTHERS[by]}</div>)}
     </Fact>
     {cost > 1 && <Fact term="Cost">{number(cost)} requests</Fact>}

@@ -9,7 +9,7 @@ import { AT_A_TIME, Expiry, type Lifetime, lifetimeOf, SUGGESTED } from "./expir
 import { AreaField, Choice, FOCUS, Folded, Group, Select, TextField } from "./form.tsx";
 import { type LimitDraft, LimitFields, limitDraft, limitOf } from "./limits.tsx";
 import { Reach } from "./reach.tsx";
-import { areasOf, ScopePicker } from "./scopes.tsx";
+import { holdable, ScopePicker } from "./scopes.tsx";
 
 /** What stands in the form. */
 export interface Draft extends Lifetime {
@@ -82,8 +82,7 @@ export const settingsOf = (draft: Draft): TypedKeySettings & { name: string } =>
 
 /** The draft of a new key, as far as a realm has what it says. */
 export function fitted(draft: Draft, realm: Realm): Draft {
-  const areas = realm.scopes.flatMap(({ name }) => areasOf(name).map((area) => `${area}:*`));
-  const known = new Set(["*", ...realm.scopes.map(({ name }) => name), ...areas]);
+  const known = holdable(realm.scopes);
   return {
     ...draft,
     scopes: draft.scopes.filter((scope) => realm.scopes.length > 0 && known.has(scope)),

@@ -31,7 +31,11 @@ function hintOf({ description, grant, grantable }: Scope) {
 }
 
 /** The areas that a scope is in, the widest first: `orders` and `orders:items` of `orders:items:read`. */
-export const areasOf = (scope: string) => [...scope.matchAll(/:/g)].map(({ index }) => scope.slice(0, index));
+const areasOf = (scope: string) => [...scope.matchAll(/:/g)].map(({ index }) => scope.slice(0, index));
+
+/** Every scope that a key may hold, wildcards too. */
+export const holdable = (catalogue: Scope[]) =>
+  new Set(["*", ...catalogue.flatMap(({ name }) => [name, ...areasOf(name).map((area) => `${area}:*`)])]);
 
 const isToRead = ({ name }: Scope) => /:(read|list|view|get)$/.test(name);
 
@@ -67,10 +71,7 @@ export function ScopePicker({ catalogue, picked, onChange }: PickerProps) {
   const all = held(catalogue, picked);
   const { finder, isWanted } = useFinder("Search scopes");
   const areas = byArea(catalogue);
-  const listed = new Set([
-    "*",
-    ...catalogue.flatMap(({ name }) => [name, ...areasOf(name).map((area) => `${area}:*`)]),
-  ]);
+  const listed = holdable(catalogue);
   // What a key holds and the catalogue no longer names must not get lost by an edit of something else.
   const strays = picked.filter((name) => !listed.has(name));
 
