@@ -3,21 +3,25 @@
 import { join } from "node:path";
 
 import { demoOf } from "../scripts/lib/demo.mjs";
-import { originOf, readConfig } from "../scripts/lib/deployment.mjs";
+import { deployments, originOf, readConfig } from "../scripts/lib/deployment.mjs";
 import { readPolicies, realmsOf } from "../scripts/lib/policy.mjs";
-import { Failure, messageOf } from "../scripts/lib/progress.mjs";
+import { codeOf, Failure, messageOf } from "../scripts/lib/progress.mjs";
 import { readSecrets } from "../scripts/lib/secrets.mjs";
 import { DEV_VARS, folder, isHere, OWN, ownVersion, policyFile, readArgs } from "./folder.mjs";
-import { ask, send } from "./http.mjs";
+import { ask, statusOf } from "./http.mjs";
 
-const HELP = `usage: keyward doctor URL [--policy FILE]
+const HELP = `usage: keyward doctor URL [--env NAME] [--policy FILE]
 
 Looks at a gate that runs, here or deployed: that it answers and has all it needs, that what the policy guards is refused without a
 credential, that the origin cannot be reached past it, that clocks and versions agree, and what wrangler.toml leaves open. The exit code is 1 if
-something is wrong. The gate's details are read with the set-up token, from .keyward/secrets.env or .dev.vars.`;
+something is wrong. The gate's details are read with the set-up token, from .keyward/secrets.env or .dev.vars. --env: the environment of
+wrangler.toml that is deployed there.`;
 
 /** By how much the gate's clock may differ from this machine's: its answers tell whole seconds, and took some time. */
 const CLOCK_MS = 5_000;
+
+/** Nobody listens there, or nobody gets there. */
+const UNREACHABLE = ["ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH"];
 
 /** @typedef {{ mark: "ok" | "WRONG" | "look", what: string, hint?: string }} Finding */
 
@@ -32,7 +36,7 @@ const look = (/** @type {string} */ what, /** @type {string} */ hint) =>
 export async function run(args) {
   const { values, positionals } = readArgs(args, {
     help: HELP,
-    options: { policy: { type: "string" } },
+    options: { env: { type: "string" }, policy: { type: "string" } },
     allowPositionals: true,
   });
   const [url, ...more] = positionals;
@@ -40,10 +44,15 @@ export async function run(args) {
     throw new Failure("the address of one gate is needed: https://api.example.com", HELP);
   const { origin, protocol, hostname } = new URL(url);
   const realms = realmsOf(await readPolicies(policyFile(values.policy), folder));
-  const config = await readConfig(folder);
+  // The set-up token goes there.
+  if (protocol === "http:" && !isHere(hostname))
+    throw new Failure(
+      `${origin} is not asked without TLS: whoever is on the way would read the set-up token`,
+      "Write https://.",
+    );
+  const config = ofEnvironment(await readConfig(folder), values.env);
   const findings = [
     ...(await ofGate(origin, hostname)),
-    ...(protocol === "http:" && !isHere(hostname) ? [wrong("it is asked without TLS", "Use the https address.")] : []),
     ...(await ofRefusals(origin, realms)),
     ...(await ofOrigins(realms, config)),
     ...(isHere(hostname) ? [] : ofConfig(config)),
@@ -57,6 +66,22 @@ export async function run(args) {
 }
 
 /**
+ * What wrangler.toml has for an environment, or without a name at its top.
+ * @param {any} config
+ * @param {string} [name]
+ */
+function ofEnvironment(config, name) {
+  const at = name === undefined ? "" : `env.${name}.`;
+  const found = deployments(config).find(([prefix]) => prefix === at);
+  if (!found)
+    throw new Failure(
+      `wrangler.toml has no [env.${name}]`,
+      `It has ${Object.keys(config.env ?? {}).join(", ") || "none"}.`,
+    );
+  return found[1];
+}
+
+/**
  * Whether it answers, and has all it needs.
  * @param {string} base
  * @param {string} hostname
@@ -66,7 +91,8 @@ async function ofGate(base, hostname) {
   const { KEYWARD_SETUP_TOKEN: token } = readSecrets(file);
   const began = Date.now();
   const health = await ask(base, "/healthz");
-  if (health.status !== 200)
+  const { status, version: isGate } = health.json() ?? {};
+  if (health.status !== 200 || status !== "ok" || !isGate)
     throw new Failure(
       `${base}/healthz answers ${health.status}, and not as a gate does`,
       "Is that the gate's address? Do its routes have /healthz?",
@@ -131,16 +157,18 @@ async function ofRefusals(base, realms) {
   if (!demo?.closed) return [look("no route of the policy needs a credential", "Everything that it names is open.")];
   const { method, path } = demo.closed;
   const [host] = demo.realm.hosts;
-  const headers = /[*{]/.test(host) ? {} : { Host: host };
-  const { status } = await send(base, method, path, headers);
-  // 403: it may ask for TLS, or for something else of the connection, first.
-  if ([401, 403].includes(status)) return [ok(`${method} ${path} without a credential is refused: ${status}`)];
+  const { status, json } = await ask(base, path, /[*{]/.test(host) ? {} : { Host: host }, method);
+  const body = json() ?? {};
+  // Another status than 401 may be the realm's own, or the connection is refused first. Whoever has no such body is no gate.
+  const code = body.code ?? body.error?.code;
+  if (status >= 400 && status < 500 && code)
+    return [ok(`${method} ${path} without a credential is refused: ${status} ${code}`)];
   return [
     wrong(
-      `${method} ${path} without a credential answers ${status}, not 401`,
+      `${method} ${path} without a credential answers ${status}, not as the gate refuses`,
       status < 400
         ? "Something else answers there: is the gate's route ahead of it?"
-        : "Is this the policy that is deployed?",
+        : "Something else answers there, or the stores fail: see /readyz.",
     ),
   ];
 }
@@ -163,11 +191,21 @@ async function ofOrigins(realms, config) {
       );
     const closed = url && demoOf([realm])?.closed;
     if (!closed) continue;
+    const { origin } = new URL(url);
     let status;
     try {
-      ({ status } = await send(new URL(url).origin, closed.method, closed.path, {}));
+      // Whatever certificate it has: others may not look at that either.
+      status = await statusOf(origin, closed.method, closed.path, {}, { anyCertificate: true });
     } catch (error) {
-      findings.push(ok(`the origin of realm ${realm.id} cannot be reached past the gate: ${messageOf(error)}`));
+      const isClosed = UNREACHABLE.includes(codeOf(error));
+      findings.push(
+        isClosed
+          ? ok(`the origin of realm ${realm.id} cannot be reached past the gate: ${codeOf(error)}`)
+          : look(
+              `the origin of realm ${realm.id} did not answer: ${messageOf(error)}`,
+              "That need not be so from elsewhere.",
+            ),
+      );
       continue;
     }
     findings.push(

@@ -11,22 +11,40 @@ import { Failure, messageOf } from "../scripts/lib/progress.mjs";
 const ANSWERED_WITHIN_MS = 30_000;
 
 /**
- * Sends a request without a body; redirects are not followed.
+ * Sends a request without a body; redirects are not followed. `anyCertificate`: also to whoever cannot show whose it is.
  * @param {string} base
  * @param {string} method
  * @param {string} path
  * @param {Record<string, string>} headers
+ * @param {{ anyCertificate?: boolean }} [how]
  */
-export async function send(base, method, path, headers) {
-  const { request: begin } = base.startsWith("https:") ? https : http;
-  const request = begin(base + path, {
-    method,
-    headers,
-    agent: false,
-    signal: AbortSignal.timeout(ANSWERED_WITHIN_MS),
-  });
+async function begin(base, method, path, headers, { anyCertificate = false } = {}) {
+  const isTls = base.startsWith("https:");
+  const options = { method, headers, agent: false, signal: AbortSignal.timeout(ANSWERED_WITHIN_MS) };
+  const request = isTls
+    ? https.request(base + path, { ...options, rejectUnauthorized: !anyCertificate })
+    : http.request(base + path, options);
   request.end();
   const [response] = await once(request, "response");
+  return response;
+}
+
+/**
+ * The status that a request gets, whatever follows it.
+ * @param {Parameters<typeof begin>} request
+ */
+export async function statusOf(...request) {
+  const response = await begin(...request);
+  response.destroy();
+  return /** @type {number} */ (response.statusCode);
+}
+
+/**
+ * The answer to a request.
+ * @param {Parameters<typeof begin>} request
+ */
+async function send(...request) {
+  const response = await begin(...request);
   const text = await readAll(response);
   const json = () => {
     try {
@@ -39,14 +57,14 @@ export async function send(base, method, path, headers) {
 }
 
 /**
- * Gets something of a gate; a Failure if it cannot be asked.
+ * Asks a gate; a Failure if it cannot be asked.
  * @param {string} base
  * @param {string} path
  * @param {Record<string, string>} [headers]
  */
-export async function ask(base, path, headers = {}) {
+export async function ask(base, path, headers = {}, method = "GET") {
   try {
-    return await send(base, "GET", path, headers);
+    return await send(base, method, path, headers);
   } catch (error) {
     throw new Failure(
       `${base} cannot be asked: ${messageOf(error)}`,

@@ -9,7 +9,7 @@ import { policyFile, read, readArgs } from "./folder.mjs";
 export const HELP = `import prints the routes of an OpenAPI document (3.0 or 3.1, YAML or JSON), with the scopes that its \`security\` names, as they stand in a
 policy. With --check it compares them with the policy, in both directions, and the exit code is 1 where they differ: for CI.`;
 
-const METHODS = ["get", "head", "post", "put", "patch", "delete"];
+const METHODS = ["get", "head", "options", "post", "put", "patch", "delete"];
 
 const OPTIONS = /** @type {const} */ ({
   realm: { type: "string" },
@@ -67,22 +67,57 @@ function readDocument(file) {
  * @returns {Operation[]}
  */
 function operationsOf(file, document) {
-  const base = basePath(document.servers);
-  return Object.entries(document.paths).flatMap(([path, item]) => {
-    if (!path.startsWith("/")) throw new Failure(`${file}: the path ${JSON.stringify(path)} does not begin with /`);
-    return METHODS.filter((method) => item?.[method]).map((method) => {
-      const where = `${file}: ${method.toUpperCase()} ${path}`;
-      const security = item[method].security ?? document.security ?? [];
-      return { method: method.toUpperCase(), path: base + path, ...needs(where, security) };
+  return Object.entries(document.paths)
+    .filter(([path]) => !path.startsWith("x-"))
+    .flatMap(([path, found]) => {
+      if (!path.startsWith("/"))
+        throw new Failure(
+          `${file}: the path ${JSON.stringify(path)} does not begin with /`,
+          "Every path of OpenAPI does.",
+        );
+      const item = resolved(`${file}: ${path}`, document, found);
+      return METHODS.filter((method) => item[method]).map((method) => {
+        const where = `${file}: ${method.toUpperCase()} ${path}`;
+        const { security = document.security ?? [], servers = item.servers ?? document.servers } = item[method];
+        const base = basePath(where, servers);
+        return { method: method.toUpperCase(), path: base + path, ...needs(where, security) };
+      });
     });
-  });
 }
 
-/** What the first server has before each path. @param {any} servers */
-function basePath(servers) {
-  const url = servers?.[0]?.url ?? "";
-  const path = URL.canParse(url, "http://any/") ? new URL(url, "http://any/").pathname : "";
-  return path.replace(/\/+$/, "");
+/**
+ * A path item, or the one in the same document that it points to.
+ * @param {string} where
+ * @param {any} document
+ * @param {any} item
+ */
+function resolved(where, document, item) {
+  if (typeof item?.$ref !== "string") return item ?? {};
+  const names = item.$ref.startsWith("#/") ? item.$ref.slice(2).split("/") : [];
+  const name = (/** @type {string} */ text) => decodeURIComponent(text).replaceAll("~1", "/").replaceAll("~0", "~");
+  const found = names.reduce((/** @type {any} */ at, /** @type {string} */ text) => at?.[name(text)], document);
+  if (!names.length || found === undefined)
+    throw new Failure(
+      `${where} points to ${item.$ref}, which is not in this document`,
+      "Bundle it into one file first.",
+    );
+  return found;
+}
+
+/**
+ * What the first server has before each path.
+ * @param {string} where
+ * @param {any} servers
+ */
+function basePath(where, servers) {
+  const { url = "", variables = {} } = servers?.[0] ?? {};
+  const written = String(url).replaceAll(/\{([^}]*)\}/g, (whole, name) => variables[name]?.default ?? whole);
+  if (!URL.canParse(written, "http://any/") || /[{}]/.test(written))
+    throw new Failure(
+      `${where}: its server ${JSON.stringify(url)} is no address`,
+      "Each variable in it needs a default.",
+    );
+  return new URL(written, "http://any/").pathname.replace(/\/+$/, "");
 }
 
 /**
@@ -105,9 +140,18 @@ function needs(where, security) {
   return { scopes: asked[0] ?? [], isPublic: asked.length === 0, isOptional: isOptional && asked.length > 0 };
 }
 
-/** As the policy's patterns have it. @param {string} path */
-const pattern = (path) =>
-  path.replaceAll(/\{[^}]*\}/g, (name) => `{${name.slice(1, -1).replaceAll(/[^A-Za-z0-9_]/g, "_")}}`);
+/**
+ * A path as the policy's patterns have it.
+ * @param {string} path
+ */
+function pattern(path) {
+  if (/\{[^}]*\}[^/]*\{/.test(path))
+    throw new Failure(
+      `${path} has two parameters in one segment, and a policy's path has one at most`,
+      "Write that route by hand, with a parameter for the whole segment.",
+    );
+  return path.replaceAll(/\{([^}]*)\}/g, (_, name) => `{${name.replaceAll(/[^A-Za-z0-9_]/g, "_")}}`);
+}
 
 /** @param {Operation[]} operations */
 function asPolicy(operations) {
@@ -124,7 +168,8 @@ function asPolicy(operations) {
   const catalogue = scopes.length
     ? ["[realm.scopes]", ...scopes.map((scope) => `${JSON.stringify(scope)} = ${JSON.stringify(scope)}`), ""]
     : [];
-  const tables = [...routes.values()].map((route) =>
+  const sorted = [...routes.values()].sort((one, other) => rank(one.path).localeCompare(rank(other.path)));
+  const tables = sorted.map((route) =>
     [
       "[[realm.route]]",
       `methods = ${list(route.methods)}`,
@@ -136,6 +181,17 @@ function asPolicy(operations) {
   return [...catalogue, ...tables].join("\n").trimEnd();
 }
 
+/**
+ * By what routes are sorted, since the first one that matches decides: in each segment what is written out comes before a parameter with
+ * text beside it, and that before a parameter alone.
+ * @param {string} path
+ */
+const rank = (path) => {
+  const kind = (/** @type {string} */ segment) => (segment.startsWith("{") && segment.endsWith("}") ? 2 : 1);
+  const ranked = path.split("/").map((segment) => `${segment.includes("{") ? kind(segment) : 0}${segment}`);
+  return ranked.join("/");
+};
+
 /** @param {string[]} texts */
 const list = (texts) => `[${texts.map((text) => JSON.stringify(text)).join(", ")}]`;
 
@@ -144,6 +200,15 @@ function requirement({ scopes, isPublic, isOptional }) {
   if (isPublic) return '"public"';
   const parts = [...(scopes.length ? [`scopes = ${list(scopes)}`] : []), ...(isOptional ? ["optional = true"] : [])];
   return parts.length ? `{ ${parts.join(", ")} }` : '"key"';
+}
+
+/**
+ * What a route of the policy asks for, as {@link requirement} says it. A webhook has a signature, of which a document says nothing.
+ * @param {{ by: string[], scopes: string[], optional: boolean }} needs
+ */
+function asked({ by, scopes, optional }) {
+  const isPublic = by.length === 0 || by.includes("webhook");
+  return requirement({ method: "", path: "", scopes: [...scopes].sort(), isPublic, isOptional: optional });
 }
 
 /**
@@ -158,7 +223,7 @@ async function drift(document, operations, realm) {
   const met = new Set();
   for (const operation of operations) {
     const { method, path } = operation;
-    const { route } = await answer(document, { realm, method, path: path.replaceAll(/\{[^}]*\}/g, "1") });
+    const { route, realm: its } = await answer(document, { realm, method, path: path.replaceAll(/\{[^}]*\}/g, "1") });
     const found =
       route &&
       routes.find((/** @type {any} */ one) => one.path === route.path && String(one.methods) === String(route.methods));
@@ -166,21 +231,15 @@ async function drift(document, operations, realm) {
       lines.push(`${method} ${path} is in no route of the policy`);
       continue;
     }
-    met.add(`${method} ${found.path}`);
-    if (method === "GET") met.add(`HEAD ${found.path}`);
-    const { by, scopes, optional } = found.needs;
-    const has = requirement({
-      ...operation,
-      scopes: [...scopes].sort(),
-      isPublic: by.length === 0,
-      isOptional: optional,
-    });
+    met.add(`${its} ${method} ${found.path}`);
+    if (method === "GET") met.add(`${its} HEAD ${found.path}`);
+    const has = asked(found.needs);
     const wanted = requirement(operation);
     if (has !== wanted)
       lines.push(`${method} ${path} requires ${wanted}, but in the policy, by the route ${found.path}, ${has}`);
   }
-  for (const { methods, path } of routes) {
-    const others = methods.filter((/** @type {string} */ method) => !met.has(`${method} ${path}`));
+  for (const { realm: its, methods, path } of routes) {
+    const others = methods.filter((/** @type {string} */ method) => !met.has(`${its} ${method} ${path}`));
     if (others.length) lines.push(`the policy's route ${others.join(", ")} ${path} is no operation of the document`);
   }
   return lines;

@@ -15,8 +15,8 @@ are there stay as they are; package.json gets what it lacks.`;
 
 const TEMPLATE = join(root, "cli", "template");
 
-/** Names that npm would not pack, as the template has them. */
-const NAMES = { gitignore: ".gitignore" };
+/** What git ignores; npm would not pack a file of its real name. */
+const IGNORED = "gitignore";
 
 /** What a package.json needs. */
 const SCRIPTS = { dev: "keyward dev", check: "keyward check", deploy: "keyward deploy" };
@@ -24,10 +24,10 @@ const SCRIPTS = { dev: "keyward dev", check: "keyward check", deploy: "keyward d
 /** @param {string[]} args */
 export async function run(args) {
   readArgs(args, { help: HELP });
-  const lines = readdirSync(TEMPLATE).map((name) => {
-    const to = NAMES[/** @type {keyof typeof NAMES} */ (name)] ?? name;
-    return said(to, writeUnlessThere(to, readFileSync(join(TEMPLATE, name), "utf8")));
-  });
+  const lines = readdirSync(TEMPLATE)
+    .filter((name) => name !== IGNORED)
+    .map((name) => said(name, writeUnlessThere(name, readFileSync(join(TEMPLATE, name), "utf8"))));
+  lines.push(said(".gitignore", completeIgnored()));
   lines.push(said("package.json", completePackage()));
   const hadSecrets = existsSync(DEV_VARS);
   devSecrets([], DEV_VARS);
@@ -52,6 +52,19 @@ function writeUnlessThere(name, text) {
   mkdirSync(dirname(file), { recursive: true });
   writeFileSync(file, text);
   return "written";
+}
+
+/** Adds to .gitignore what it lacks, above all the secrets, or writes one. */
+function completeIgnored() {
+  const file = join(folder, ".gitignore");
+  const lines = readFileSync(join(TEMPLATE, IGNORED), "utf8").trim().split("\n");
+  const text = existsSync(file) ? readFileSync(file, "utf8") : "";
+  const bare = (/** @type {string} */ line) => line.trim().replace(/^\/|\/$/g, "");
+  const has = new Set(text.split("\n").map(bare));
+  const lacking = lines.filter((line) => !has.has(bare(line)));
+  if (!lacking.length) return "there already";
+  writeFileSync(file, `${text}${text && !text.endsWith("\n") ? "\n" : ""}${lacking.join("\n")}\n`);
+  return text ? "completed" : "written";
 }
 
 /** Adds to package.json what it lacks, or writes one. */

@@ -59,7 +59,7 @@ function sample(realms, realm, route) {
   const needs = typeof route.requires === "object" ? route.requires : {};
   const { by = ["key"], scopes = [], plans = realm.plans ?? [] } = needs;
   const headers = needs.session_id ? { [realm.session_id_header]: "demo" } : {};
-  if (route.requires === "public") return { method, path, by: [], headers };
+  if (route.requires === "public" || needs.optional) return { method, path, by: [], headers };
   return { method, path, by: needs.webhook ? ["webhook"] : by, scopes, plans, headers };
 }
 

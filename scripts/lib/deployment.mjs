@@ -53,8 +53,8 @@ const INHERITED = [
 /** The objects of the gate, by their bindings. */
 const OBJECTS = { REGISTRY: "Registry", KEY_GATE: "KeyGate", RELAY: "Relay" };
 
-/** What would be deployed: the top of wrangler.toml, and each `[env.…]`, with what it inherits. */
-function deployments(config) {
+/** What would be deployed: the top of wrangler.toml, and each `[env.…]`, with what it inherits; each with what stands before its names. */
+export function deployments(config) {
   const inherited = Object.fromEntries(
     INHERITED.filter((name) => config[name] !== undefined).map((name) => [name, config[name]]),
   );

@@ -30,7 +30,8 @@ export async function makeSecrets({ folder, policy, rotate = false, rotateIdenti
   if (Object.keys(made).length) appendSecrets(file, COMMENT, made);
   const isRotated = rotate && !made.KEYWARD_SECRET;
   if (isRotated) rotateSecret(file, known);
-  const isIdentityRotated = rotateIdentity && !made.KEYWARD_IDENTITY_KEY;
+  // Origins have to know the next one before it signs.
+  const isIdentityRotated = rotateIdentity && !made.KEYWARD_IDENTITY_KEY && !made.KEYWARD_IDENTITY_KEY_NEXT;
   if (isIdentityRotated) rotateIdentityKey(file, { ...known, ...made });
 
   const shown = relative(process.cwd(), file);
@@ -42,6 +43,10 @@ export async function makeSecrets({ folder, policy, rotate = false, rotateIdenti
   console.log(
     `\n${what.length ? `Written to ${shown}: ${what.join(", ")}.` : `${shown} has them already; nothing is changed.`} Keep a copy in a safe place.`,
   );
+  if (rotateIdentity && !isIdentityRotated)
+    console.log(
+      "KEYWARD_IDENTITY_KEY is not rotated: origins do not know the next one yet. Set these, and rotate once they have fetched the keys: after 5 minutes.",
+    );
   const others = named.filter((name) => !known[name]);
   if (others.length)
     console.log(

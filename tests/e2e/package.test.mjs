@@ -129,6 +129,11 @@ describe("a folder with nothing but the package", { concurrency: false }, () => 
     assert.equal(again.match(/there already/g)?.length, made.length, again);
     assert.deepEqual(texts(), first);
     assert.match(await must(["check"]), /keyward\.toml is in order/);
+    // A .gitignore that is there gets what it lacks: secrets must not be committed.
+    const ignored = join(folder, ".gitignore");
+    writeFileSync(ignored, "node_modules\n# mine");
+    assert.match(await must(["init"]), /\.gitignore +completed/);
+    assert.equal(readFileSync(ignored, "utf8"), "node_modules\n# mine\n.wrangler/\n.keyward/\n.dev.vars\n");
   });
 
   it("runs the gate in front of the demo with dev, whose lines do what they say; a change of the policy holds, a mistake is told and changes nothing", async (t) => {
@@ -240,8 +245,7 @@ describe("a folder with nothing but the package", { concurrency: false }, () => 
     writeFileSync(join(folder, "imported.toml"), beginning + routes);
     const compared = ["policy", "import", "openapi.yaml", "--check", "--policy", "imported.toml"];
     assert.match(await must(compared), /agree about 6 operations/);
-    const explained = await must(["policy", "explain", "GET", "/v2/orders/1", "--policy", "imported.toml"]);
-    assert.match(explained, /401/);
+    assert.match(await must(["policy", "explain", "GET", "/v2/orders/1", "--policy", "imported.toml"]), /401/);
 
     edit("imported.toml", 'scopes = ["orders:write"]', 'scopes = ["orders:read"]');
     edit("imported.toml", 'path = "/v2/me"', 'path = "/v2/you"');
@@ -251,7 +255,39 @@ describe("a folder with nothing but the package", { concurrency: false }, () => 
     assert.match(said, /GET \/v2\/me is in no route of the policy/);
     assert.match(said, /route GET \/v2\/you is no operation of the document/);
 
+    // A host of its own, variables of servers, a path item elsewhere in the document, and an order that a policy cannot have.
+    writeFileSync(
+      join(folder, "other.yaml"),
+      `openapi: "3.0.3"\nservers: [{url: "https://{region}.example.com:{port}/{version}", variables: {region: {default: eu}, port: {default: "443"}, version: {default: v3}}}]\nx-own: {Users: {get: {security: [{key: []}]}}}\npaths:\n  x-note: hello\n  /users/{id}: {get: {security: [{key: []}]}, options: {security: []}}\n  "/users/{id}:cancel": {post: {security: [{key: []}]}}\n  /users/me: {$ref: "#/x-own/Users"}\n  /other: {servers: [{url: /own}], get: {security: []}}\n`,
+    );
+    const printed = await must(["policy", "import", "other.yaml"]);
+    const paths = Array.from(printed.matchAll(/^path = "(.+)"$/gm), ([, path]) => path);
+    assert.deepEqual(paths, [
+      "/own/other",
+      "/v3/users/me",
+      "/v3/users/{id}:cancel",
+      "/v3/users/{id}",
+      "/v3/users/{id}",
+    ]);
+    const onItsHost = beginning
+      .replace('hosts = ["*"]', 'hosts = ["{tenant}.example.com"]')
+      .replace('["/v2/*"]', '["/v3/*", "/own/*"]');
+    writeFileSync(join(folder, "hosts.toml"), `${onItsHost}\n${printed}`);
+    assert.match(
+      await must(["policy", "import", "other.yaml", "--check", "--policy", "hosts.toml"]),
+      /agree about 5 operations/,
+    );
+    const explained = ["policy", "explain", "GET", "/v3/users/me", "--policy", "hosts.toml"];
+    assert.match(await must(explained), /401 /);
+    await refused(
+      ["policy", "import", "other.yaml", "--check", "--policy", "hosts.toml", "--realm", "x"],
+      /no realm "x"/,
+      /default/,
+    );
+
     for (const [text, why, hint] of /** @type {[string, RegExp, RegExp][]} */ ([
+      [document("/a: {$ref: other.yaml}"), /points to other\.yaml/, /Bundle/],
+      [document('"/a/{b}.{c}": {get: {}}'), /two parameters in one segment/, /by hand/],
       ["a: [", /neither YAML nor JSON/, /bad\.yaml/],
       ['{"swagger": "2.0"}', /not an OpenAPI document of version 3/, /version 2/],
       ["just text", /not an OpenAPI document/, /openapi: "3/],
@@ -318,36 +354,49 @@ describe("a folder with nothing but the package", { concurrency: false }, () => 
   it("finds with doctor what is wrong with a gate, and how to mend it", async (t) => {
     // What is no gate, and lets everything in.
     const server = createServer((request, response) => {
-      const bodies = { "/readyz": { parts: { kv: "cannot be reached", registry: "ok" }, version: "0.0.1" } };
+      const bodies = {
+        "/healthz": { status: "ok", version: "0.0.1" },
+        "/readyz": { parts: { kv: "cannot be reached", registry: "ok" }, version: "0.0.1" },
+      };
       response.setHeader("Date", new Date(Date.now() - 60_000).toUTCString());
       response.end(JSON.stringify(bodies[String(request.url)] ?? {}));
     });
-    server.listen(0, "127.0.0.2");
+    server.listen(0, "127.0.0.1");
     await once(server, "listening");
     t.after(() => server.close());
     const { port } = /** @type {import("node:net").AddressInfo} */ (server.address());
-    const url = `http://127.0.0.2:${port}`;
+    const url = `http://127.0.0.1:${port}`;
     const policy = readFileSync(join(folder, "keyward.toml"), "utf8");
     writeFileSync(
       join(folder, "open.toml"),
       policy.replace('{ handler = "demo" }', `{ url = ${JSON.stringify(url)} }`),
     );
-    edit("wrangler.toml", "workers_dev = false", "workers_dev = true");
     const { code, said } = await keyward(["doctor", url, "--policy", "open.toml"]);
-    edit("wrangler.toml", "workers_dev = true", "workers_dev = false");
     assert.equal(code, 1, said);
     for (const wrong of [
       /WRONG {2}its clock shows /,
       /WRONG {2}kv: cannot be reached\n/,
       /WRONG {2}it is of version 0\.0\.1, this command of /,
-      /WRONG {2}it is asked without TLS\n/,
-      /WRONG {2}GET \/api\/orders without a credential answers 200, not 401\n/,
+      /WRONG {2}GET \/api\/orders without a credential answers 200, not as the gate refuses\n/,
       /WRONG {2}the origin of realm default answers past the gate: 200 to GET \/api\/orders\n/,
-      /WRONG {2}workers\.dev is on/,
-      /look {3}each route fails closed/,
-      /7 of \d+ findings are wrong/,
+      /5 of \d+ findings are wrong/,
     ])
       assert.match(said, wrong);
+    assert.ok(!/ok {5}the origin/.test(said), said);
+    await refused(["doctor", "http://gate.example"], /not asked without TLS/, /https:/);
+    await refused(["doctor", url, "--env", "none"], /no \[env\.none\]/, /staging, production/);
+    // What answers, and is no gate, gets no token.
+    const asked = [];
+    const other = createServer((request, response) => {
+      asked.push(`${request.url} ${request.headers.authorization}`);
+      response.end("{}");
+    });
+    other.listen(0, "127.0.0.1");
+    await once(other, "listening");
+    t.after(() => other.close());
+    const elsewhere = /** @type {import("node:net").AddressInfo} */ (other.address());
+    await refused(["doctor", `http://127.0.0.1:${elsewhere.port}`], /not as a gate does/, /address/);
+    assert.deepEqual(asked, ["/healthz undefined"]);
     await refused(["doctor"], /the address of one gate/, /usage: /);
     await refused(["doctor", `http://127.0.0.1:${await freePort()}`], /cannot be asked: .*ECONNREFUSED/, /Does it run/);
   });

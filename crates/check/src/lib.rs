@@ -34,6 +34,7 @@ use keyward_core::{
 };
 use keyward_gate::explain;
 use keyward_policy::{
+    Realm,
     compile::{Field, Mistakes, ReadError, Section, compile, schema},
     document,
 };
@@ -52,6 +53,14 @@ pub enum Error {
     /// The document of a policy cannot be read.
     #[error("{0}")]
     Unreadable(#[from] document::Unreadable),
+    /// It is asked of a realm that the policy does not have.
+    #[error("the policy has no realm {id:?}; it has {known}")]
+    NoRealm {
+        /// The one that was named.
+        id: String,
+        /// Those that there are.
+        known: String,
+    },
     /// It is asked nothing that can be answered.
     #[error("this is not a question: {0}")]
     Question(serde_json::Error),
@@ -94,8 +103,20 @@ pub fn answer(document: &str, asked: &str, now: i64) -> Result<String, Error> {
     let policy = Box::leak(Box::new(document::read(document)?));
     let Asked { realm, method, path, host, address, origin, session_id, scopes, plan } =
         serde_json::from_str(asked).map_err(Error::Question)?;
-    let tenant =
-        Tenant { id: "nobody".to_owned(), code: None, status: TenantStatus::Active, plan, pool: None };
+    if let Some(unknown) = realm.iter().find(|id| policy.realm(id).is_none()) {
+        let known: Vec<_> = policy.realms.iter().map(|realm| realm.id).collect();
+        return Err(Error::NoRealm { id: unknown.clone(), known: known.join(", ") });
+    }
+    // Where nothing else is said, a host of the first realm that has the path.
+    let takes = |realm: &&Realm| {
+        let path = path.as_deref().map(|path| path.split('?').next().unwrap_or(path));
+        path.is_some_and(|path| realm.paths.iter().any(|pattern| pattern.matches(path)))
+    };
+    let of_path = || policy.realms.iter().find(takes).map(|realm| realm.id.to_owned());
+    let realm = if host.is_some() { realm } else { realm.or_else(of_path) };
+    // One that a tenant's host can have in its name.
+    let code = Some("any".to_owned());
+    let tenant = Tenant { id: "nobody".to_owned(), code, status: TenantStatus::Active, plan, pool: None };
     let record = scopes.map(|scopes| Record::live(String::new(), String::new(), tenant.clone(), scopes));
     let request = path.map(|path| SupposedRequest { method, path, host, address, origin, session_id });
     let question = Question { tenant, realm, request, key: None, record };

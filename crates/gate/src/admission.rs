@@ -161,11 +161,15 @@ impl<P: Platform> Pipeline<'_, P> {
         if hint::is_key(realm, text.expose()) {
             return Err(Denial::KeyAsToken);
         }
-        let decided = match issuer_of(realm, text) {
+        let named = issuer_of(realm, text);
+        let decided = match &named {
             Ok(policy) => self.verify(realm.id, policy, text, decide).await,
-            Err(denial) => Err(denial),
+            Err(denial) => Err(denial.clone()),
         };
-        if !matches!(decided, Err(Denial::InvalidToken(error)) if !error.is_after_signature()) {
+        // Whoever names none of the issuers has not been asked for a signature yet.
+        let is_unsigned = named.is_err();
+        if !is_unsigned && !matches!(decided, Err(Denial::InvalidToken(error)) if !error.is_after_signature())
+        {
             return decided;
         }
         let source = caller.source(Failures::Keys);

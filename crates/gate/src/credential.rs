@@ -12,7 +12,7 @@ use base64::{
 use keyward_policy::{CredentialSource, Realm, SourceKind};
 
 pub use self::url::{is_in_url, is_link_in_url};
-use crate::denial::Denial;
+use crate::{denial::Denial, static_keys};
 use keyward_core::{
     cookie::{self, Repeated},
     link,
@@ -170,6 +170,8 @@ pub fn is_of_any(
         texts().any(|text| {
             realm.key.after_prefix(&text).is_some()
                 || realm.imported.is_some_and(|format| format.is_one(&text))
+                // In Basic it stands in another form than the header's own.
+                || static_keys::find(realm, &Secret::new(&*text)).is_some()
         }) || url::holds_credential(realm, value, secrets)
     })
 }

@@ -2,8 +2,11 @@
 
 use keyward_policy::{Realm, scope};
 
-use crate::gate::{Identity, Permit};
-use keyward_core::record::Mode;
+use crate::{
+    gate::{Identity, Permit},
+    jwt::Claims,
+};
+use keyward_core::record::{Mode, Record};
 
 /// The verified identity, as header fields.
 pub fn headers(realm: &Realm, permit: &Permit, request_id: &str) -> Vec<(&'static str, String)> {
@@ -24,18 +27,8 @@ pub fn headers(realm: &Realm, permit: &Permit, request_id: &str) -> Vec<(&'stati
             };
             add("Keyward-Key-Id", Some(&record.id));
             add("Keyward-Tenant", Some(&record.tenant.id));
-            let scopes = match permit.token() {
-                None => record.scopes.join(" "),
-                // Neither may do more through the other than by itself.
-                Some(token) => {
-                    let names = realm.scopes.iter().map(|scope| scope.name);
-                    let holds = |held: &[String], name: &str| scope::holds(realm.scopes, held, name);
-                    let both = names.filter(|name| holds(&record.scopes, name) && holds(&token.scopes, name));
-                    both.collect::<Vec<_>>().join(" ")
-                }
-            };
             add("Keyward-Subject", permit.token().map(|token| token.subject.as_str()));
-            add("Keyward-Scopes", Some(&scopes));
+            add("Keyward-Scopes", Some(&scopes_of_key(realm, record, permit.token())));
             add("Keyward-Mode", Some(mode));
             add("Keyward-Plan", record.tenant.plan.as_deref());
         }
@@ -53,4 +46,14 @@ pub fn headers(realm: &Realm, permit: &Permit, request_id: &str) -> Vec<(&'stati
     }
     add("Keyward-Session", session_id);
     headers
+}
+
+/// The scopes of a request with this key, and with a token beside it where a route asks for both: neither may do more through
+/// the other than by itself.
+pub fn scopes_of_key(realm: &Realm, record: &Record, token: Option<&Claims>) -> String {
+    let Some(token) = token else { return record.scopes.join(" ") };
+    let names = realm.scopes.iter().map(|scope| scope.name);
+    let holds = |held: &[String], name: &str| scope::holds(realm.scopes, held, name);
+    let both = names.filter(|name| holds(&record.scopes, name) && holds(&token.scopes, name));
+    both.collect::<Vec<_>>().join(" ")
 }

@@ -2,7 +2,11 @@
 
 use keyward_policy::{IdentityToken, Realm};
 
-use crate::gate::{Identity, Permit};
+use crate::{
+    gate::{Identity, Permit},
+    identity::scopes_of_key,
+    jwt,
+};
 use keyward_core::record::{KeyKind, Mode, Record};
 
 /// Room for usual claims.
@@ -17,7 +21,7 @@ pub fn claims(realm: &Realm, identity: &IdentityToken, permit: &Permit) -> Strin
     match permit.identity() {
         Identity::Anybody | Identity::Anonymous => {}
         Identity::Sender => claims.push("by", "webhook"),
-        Identity::Key(record) => of_key(&mut claims, record, identity),
+        Identity::Key(record) => of_key(&mut claims, realm, record, permit.token(), identity),
         Identity::Token(token) => {
             claims.push("sub", &token.subject);
             claims.push("by", "jwt");
@@ -35,17 +39,24 @@ pub fn claims(realm: &Realm, identity: &IdentityToken, permit: &Permit) -> Strin
     claims.0
 }
 
-fn of_key(claims: &mut Claims, record: &Record, identity: &IdentityToken) {
+fn of_key(
+    claims: &mut Claims,
+    realm: &Realm,
+    record: &Record,
+    token: Option<&jwt::Claims>,
+    identity: &IdentityToken,
+) {
     claims.push("sub", &record.id);
     let by = match record.kind {
         KeyKind::Secret => "key",
         KeyKind::Publishable => "publishable",
     };
     claims.push("by", by);
+    claims.push_known("user", token.map(|token| token.subject.as_str()));
     // A key of the policy's own need not have a tenant.
     claims.push_known("tenant", Some(record.tenant.id.as_str()).filter(|tenant| !tenant.is_empty()));
     claims.push_known("plan", record.tenant.plan.as_deref());
-    claims.push("scope", &record.scopes.join(" "));
+    claims.push("scope", &scopes_of_key(realm, record, token));
     let mode = match record.mode {
         Mode::Live => "live",
         Mode::Test => "test",

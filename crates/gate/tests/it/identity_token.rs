@@ -69,6 +69,10 @@ path = "/orders"
 requires = { by = ["key", "publishable", "jwt"], scopes = ["orders:read"] }
 
 [[realm.route]]
+path = "/both"
+requires = { all = ["key", "jwt"], scopes = ["orders:read"] }
+
+[[realm.route]]
 path = "/strict"
 freshness = "0s"
 requires = { scopes = ["orders:read"] }
@@ -222,6 +226,26 @@ fn a_token_says_who_asks() {
         "plan": "pro",
     });
     assert_eq!(said(&token(&platform, *POLICY, "/page", &[("cookie", &cookie)])), of_session);
+}
+
+#[test]
+fn a_key_and_a_token_are_both_told_and_only_the_scopes_that_both_hold() {
+    let (platform, key) = deployment(&Record { scopes: vec!["*".into()], ..unlimited() });
+    let bearer = format!("Bearer {}", key.expose());
+    let of_both = |user: &str| {
+        let mut shown = jose::claims(NOON);
+        shown["sub"] = json!(user);
+        let shown = Key::Shared.token(&shown);
+        said(&token(&platform, *POLICY, "/both", &[("authorization", &bearer), ("x-token", &shown)]))
+    };
+    // Beside a key that may do everything, each token says what its own user may, also while the other's is remembered.
+    for user in ["user-17", "user-18"] {
+        let expected = json!({
+            "iss": "https://api.example.com", "aud": "default", "sub": "key_1", "by": "key", "user": user,
+            "tenant": "tenant-1", "scope": "orders:read", "mode": "live",
+        });
+        assert_eq!(of_both(user), expected);
+    }
 }
 
 #[test]

@@ -55,8 +55,13 @@ fn a_token_of_no_issuer_of_the_realm_is_refused_and_nothing_is_asked_for_it() {
         ("a".repeat(100_000), Error::TooLong),
     ] {
         assert_eq!(send(&platform, &token), Err(Denial::InvalidToken(expected)));
+        let asked = platform.asked();
+        assert!(!asked.iter().any(|asked| asked.contains("jwks")));
+        assert!(
+            asked.iter().any(|asked| asked == "FAILURES"),
+            "nobody has signed it, so it counts: {expected:?}"
+        );
     }
-    assert!(!platform.asked().iter().any(|asked| asked.contains("jwks")));
 }
 
 /// Takes tokens in the header and in a cookie.

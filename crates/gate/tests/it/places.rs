@@ -11,7 +11,7 @@ use keyward_gate::{
     credential::{self, other_subprotocols},
     denial::Denial,
 };
-use keyward_policy::{CredentialSource, Realm, SourceKind};
+use keyward_policy::{CredentialSource, Realm, SourceKind, StaticKey};
 use keyward_testing::{fake_platform::FakePlatform, policy::POLICY, secrets};
 
 const BASIC: CredentialSource = CredentialSource {
@@ -95,4 +95,19 @@ fn the_origin_gets_the_subprotocols_without_what_is_a_credential() {
     // Also where it is not meant to be.
     assert_eq!(others(&format!("chat, {}", key.expose())).as_deref(), Some("chat"));
     assert_eq!(others(&format!("chat, other.{}", key.expose())).as_deref(), Some("chat"));
+}
+
+#[test]
+fn a_configured_key_in_basic_is_found_wherever_it_is_sent() {
+    // printf %s agent-key.of-any.form | sha256sum
+    const SHA256: &str = "b5457e85a1bc76c977733c097496965a32b0320de67055a306b7a42b813807f8";
+    const CONFIGURED: StaticKey =
+        StaticKey { id: "agent", sha256: SHA256, scopes: &[], tenant: None, plan: None };
+    let realms = [Realm { static_keys: &[CONFIGURED], ..realm() }];
+    let is_found = |pair: &str| {
+        let value = format!("Basic {}", STANDARD.encode(pair));
+        credential::is_of_any(&realms, &BASIC, &value, Some(&secrets()))
+    };
+    assert!(is_found("agent-key.of-any.form:"));
+    assert!(!is_found("agent-key.of-another.form:"));
 }

@@ -86,6 +86,9 @@ pub(super) fn https_url(item: &Item<'_>) -> Option<&'static str> {
     let (server, path) = text.split_at(path.unwrap_or(text.len()));
     let wrong = match origin::normalise(server) {
         Err(BadOrigin { wrong, hint }) => Some((wrong, hint)),
+        Ok(server) if !server.starts_with("http") => {
+            Some(("is not an https URL", "servers are asked through https"))
+        }
         Ok(_) if path.contains('#') || !path.bytes().all(|byte| byte.is_ascii_graphic()) => Some((
             "has characters that no URL has",
             "write it as the issuer publishes it, without spaces or a \"#\"",
