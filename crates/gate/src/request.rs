@@ -88,7 +88,8 @@ const MOST_USUAL: usize = 8;
 pub fn usual_headers(policy: Option<&Policy>) -> Vec<&'static str> {
     let mut names = vec!["cf-connecting-ip", "origin", "upgrade"];
     for realm in policy.map_or(&[] as &[_], |policy| policy.realms) {
-        let cookie = realm.link.map(|_| "cookie");
+        let has_cookie = realm.link.is_some() || realm.issuers().any(|issuer| issuer.cookie.is_some());
+        let cookie = has_cookie.then_some("cookie");
         let own = realm.credentials.iter().map(|source| source.header);
         for name in own.chain(realm.session_id_header).chain(cookie) {
             if names.len() < MOST_USUAL && !names.contains(&name) {

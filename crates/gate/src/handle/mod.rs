@@ -195,7 +195,13 @@ impl<P: Platform> Gate<'_, P> {
         let mut credentials = forwarding::credentials(policy.realms, realm, &permit, secrets, header);
         let mut added = forwarding::added(realm, &permit, target, client.info(request.method()), &request_id);
         added.extend(identity.map(|token| (identity_token::FIELD, token)));
-        let offered = request.header(CredentialSource::SUBPROTOCOLS);
+        // Only WebSockets have them, or requests to realms that look for keys there.
+        let looks = client.info(request.method()).upgrades
+            || policy
+                .realms
+                .iter()
+                .any(|realm| realm.credentials.iter().any(CredentialSource::is_subprotocol));
+        let offered = looks.then(|| request.header(CredentialSource::SUBPROTOCOLS)).flatten();
         match offered.and_then(|offered| credential::other_subprotocols(policy.realms, &offered, secrets)) {
             Some(others) if others.is_empty() => credentials.push(CredentialSource::SUBPROTOCOLS),
             Some(others) => added.push(("Sec-WebSocket-Protocol", others)),
