@@ -17,8 +17,15 @@ export const schema = async () => (await load()).schema();
  * @param {{ realm?: string, method?: string, path?: string, host?: string, scopes?: string[], plan?: string }} asked `scopes`: of a key that
  *   the request shows; without them it shows none
  */
-export const answer = async (document, asked) =>
-  JSON.parse((await load()).answer(document, JSON.stringify(asked), Date.now()));
+export async function answer(document, asked) {
+  const checker = await load();
+  try {
+    return JSON.parse(checker.answer(document, JSON.stringify(asked), Date.now()));
+  } catch (error) {
+    if (error instanceof WebAssembly.RuntimeError) throw error;
+    throw new Failure(messageOf(error));
+  }
+}
 
 const load = () => import(pathToFileURL(join(root, CHECKER)).href);
 
