@@ -79,7 +79,7 @@ pub fn take(
         }
     }
     let has_cookies = realm.link.is_some() || realm.token_cookies().next().is_some();
-    let Some(cookies) = header("cookie").filter(|_| has_cookies) else { return Ok(found) };
+    let Some(cookies) = has_cookies.then(|| header("cookie")).flatten() else { return Ok(found) };
     for name in realm.token_cookies() {
         let token = cookie::value(&cookies, name).map_err(|Repeated| Denial::RepeatedCredential)?;
         let Some(token) = token else { continue };
