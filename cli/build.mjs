@@ -4,9 +4,9 @@ import { mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 import { check } from "../scripts/lib/check.mjs";
-import { missing, openEnds } from "../scripts/lib/deployment.mjs";
+import { openEnds, refuseIncomplete } from "../scripts/lib/deployment.mjs";
 import { readPolicies } from "../scripts/lib/policy.mjs";
-import { Failure } from "../scripts/lib/progress.mjs";
+import { Failure, printed } from "../scripts/lib/progress.mjs";
 import { folder, OWN, policyFile, read, readArgs, refuseOtherVersion } from "./folder.mjs";
 
 const HELP = `usage: keyward build [--policy FILE]
@@ -26,16 +26,7 @@ export async function run(args) {
   else await writeUnlessWrong(policy);
   if (command === undefined || command === "dev") return;
   const policies = await readPolicies(policy, folder);
-  const lacks = await missing(policies, folder);
-  if (lacks.length) {
-    throw new Failure(
-      "what would be deployed is not a whole gate",
-      [
-        ...lacks,
-        "An environment inherits no bindings: write them below [env.…] too, as the top of the file has them.",
-      ].join("\n"),
-    );
-  }
+  await refuseIncomplete(policies, folder);
   for (const line of await openEnds(policies, folder)) console.log(`note: ${line}`);
 }
 
@@ -60,8 +51,6 @@ async function writeUnlessWrong(policy) {
     await write(policy);
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
-    console.log(
-      `error: ${error.message}\n  ${error.hint?.replaceAll("\n", "\n  ")}\nThe gate goes on with the policy as it was.`,
-    );
+    console.log(`${printed(error)}\nThe gate goes on with the policy as it was.`);
   }
 }

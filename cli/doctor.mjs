@@ -4,11 +4,11 @@ import { join } from "node:path";
 
 import { demoOf } from "../scripts/lib/demo.mjs";
 import { deployments, originOf, readConfig } from "../scripts/lib/deployment.mjs";
+import { ask, statusOf } from "../scripts/lib/http.mjs";
 import { readPolicies, realmsOf } from "../scripts/lib/policy.mjs";
 import { codeOf, Failure, messageOf } from "../scripts/lib/progress.mjs";
 import { readSecrets } from "../scripts/lib/secrets.mjs";
 import { DEV_VARS, folder, isHere, OWN, ownVersion, policyFile, readArgs } from "./folder.mjs";
-import { ask, statusOf } from "./http.mjs";
 
 const HELP = `usage: keyward doctor URL [--env NAME] [--policy FILE]
 

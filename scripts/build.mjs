@@ -12,10 +12,10 @@ import { parseArgs } from "node:util";
 
 import { check } from "./lib/check.mjs";
 import { buildChecker, buildGate, DEPLOYED, DEV, isBuilt } from "./lib/compile.mjs";
-import { DEV_ENTRY, ENTRY, isEntry, missing, openEnds, readConfig } from "./lib/deployment.mjs";
+import { DEV_ENTRY, ENTRY, isEntry, openEnds, readConfig, refuseIncomplete } from "./lib/deployment.mjs";
 import { isMain, put, root } from "./lib/places.mjs";
 import { readPolicies, realmsOf, secretsOf } from "./lib/policy.mjs";
-import { Failure, runMain, Steps } from "./lib/progress.mjs";
+import { Failure, printed, runMain, Steps } from "./lib/progress.mjs";
 import { putPolicy, refuseWhileStarted } from "./lib/running.mjs";
 import { devSecrets } from "./lib/secrets.mjs";
 import { setup, setupSteps } from "./setup.mjs";
@@ -129,16 +129,7 @@ if (isMain(import.meta)) {
       await check(policy);
     });
     const policies = await readPolicies(policy);
-    const lacks = isDeployed ? await missing(policies) : [];
-    if (lacks.length) {
-      throw new Failure(
-        "what would be deployed is not a whole gate",
-        [
-          ...lacks,
-          "An environment inherits no bindings: write them below [env.…] too, as the top of the file has them. Give it a KV namespace of its own.",
-        ].join("\n"),
-      );
-    }
+    if (isDeployed) await refuseIncomplete(policies);
     await steps.run("Building the Worker", (progress) => build(values, progress));
     if (isDeployed) for (const line of await openEnds(policies)) console.log(`note: ${line}`);
   });
@@ -161,8 +152,6 @@ async function changed(policy) {
     await build({ policy });
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
-    console.log(
-      `error: ${error.message}\n  ${error.hint?.replaceAll("\n", "\n  ")}\nThe gate goes on with the policy as it was.`,
-    );
+    console.log(`${printed(error)}\nThe gate goes on with the policy as it was.`);
   }
 }

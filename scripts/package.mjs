@@ -8,7 +8,7 @@ import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } f
 import { join } from "node:path";
 
 import { build } from "./build.mjs";
-import { notices } from "./lib/notices.mjs";
+import { putNotices } from "./lib/notices.mjs";
 import { root } from "./lib/places.mjs";
 import { Failure, runMain, Steps } from "./lib/progress.mjs";
 import { version } from "./lib/version.mjs";
@@ -23,6 +23,7 @@ const CONTENT = {
   check: "build/check",
   "keyward.schema.json": "keyward.schema.json",
   "openapi.json": "openapi.json",
+  "THIRD-PARTY-NOTICES": "build/THIRD-PARTY-NOTICES",
   "CHANGELOG.md": "CHANGELOG.md",
   "LICENSE-APACHE": "LICENSE-APACHE",
   "LICENSE-MIT": "LICENSE-MIT",
@@ -33,7 +34,10 @@ await runMain(async () => {
   const steps = new Steps(setupSteps() + 2);
   await setup(steps);
   await steps.run("Building the Worker", (progress) => build({ quick: false }, progress));
-  await steps.run("Packing", () => pack(name));
+  await steps.run("Packing", async () => {
+    await putNotices();
+    pack(name);
+  });
   console.log(readFileSync(join(RELEASE, "SHA256SUMS"), "utf8"));
 });
 
@@ -41,12 +45,11 @@ await runMain(async () => {
  * Puts the archive, the wasm with names and the checksums of both where nothing else is.
  * @param {string} name
  */
-async function pack(name) {
+function pack(name) {
   rmSync(RELEASE, { recursive: true, force: true });
   const folder = join(RELEASE, name);
   mkdirSync(folder, { recursive: true });
   for (const [to, from] of Object.entries(CONTENT)) cpSync(join(root, from), join(folder, to), { recursive: true });
-  writeFileSync(join(folder, "THIRD-PARTY-NOTICES"), await notices());
   cpSync(join(root, "build", "keyward.debug.wasm"), join(RELEASE, `${name}.debug.wasm`));
   // The same content is the same archive, whoever packs it and when.
   const same = ["--sort=name", "--mtime=@0", "--owner=0", "--group=0", "--numeric-owner", "--mode=a+rX,u+w,go-w"];

@@ -1,6 +1,7 @@
 // What `npm pack` needs to be there: the gate, the checker and the page, built whole.
 
 import { build } from "./build.mjs";
+import { putNotices } from "./lib/notices.mjs";
 import { runMain, Steps } from "./lib/progress.mjs";
 import { setup, setupSteps } from "./setup.mjs";
 
@@ -9,4 +10,5 @@ await runMain(async () => {
   const steps = new Steps(setupSteps() + 1, process.stderr);
   await setup(steps);
   await steps.run("Building the Worker", (progress) => build({ quick: false }, progress));
+  await putNotices();
 });

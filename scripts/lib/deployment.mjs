@@ -5,6 +5,7 @@ import { join, normalize } from "node:path";
 
 import { root } from "./places.mjs";
 import { realmsOf } from "./policy.mjs";
+import { Failure } from "./progress.mjs";
 
 /** What wrangler deploys: the gate alone, as scripts/build.mjs writes it. */
 export const ENTRY = "build/worker.js";
@@ -71,7 +72,7 @@ const keysOf = ({ kv_namespaces: all = [] }) => all.find(({ binding }) => bindin
  * What the gate cannot do without and a deployment would not have, a line each: in the file's words, of each
  * environment, since wrangler uploads it all the same.
  */
-export async function missing(policies, folder = root) {
+async function missing(policies, folder = root) {
   const config = await readConfig(folder);
   const lines = [];
   const ids = new Map();
@@ -141,6 +142,15 @@ export async function missing(policies, folder = root) {
     }
   }
   return lines;
+}
+
+/** Fails where what would be deployed is not a whole gate. */
+export async function refuseIncomplete(policies, folder = root) {
+  const lacks = await missing(policies, folder);
+  if (!lacks.length) return;
+  const how =
+    "An environment inherits no bindings: write them below [env.…] too, as the top of the file has them. Give it a KV namespace of its own.";
+  throw new Failure("what would be deployed is not a whole gate", [...lacks, how].join("\n"));
 }
 
 /** What is left to do before a deployment with these policies is of use, a line each. */

@@ -3,7 +3,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 
-import { root } from "./places.mjs";
+import { put, root } from "./places.mjs";
 import { Failure, output } from "./progress.mjs";
 
 /** The crates of a release, and the packages in its page. */
@@ -57,3 +57,6 @@ function built(packages, nodes) {
       if (kinds.some(({ kind }) => kind === null) && !reached.includes(pkg)) reached.push(pkg);
   return packages.filter(({ id, source }) => source && reached.includes(id));
 }
+
+/** Writes them where releases and the npm package take them from. */
+export const putNotices = async () => put("build/THIRD-PARTY-NOTICES", await notices());

@@ -18,6 +18,10 @@ export class Failure extends Error {
   }
 }
 
+/** A failure as people read it. */
+export const printed = (/** @type {{ message: string, hint?: string }} */ { message, hint }) =>
+  `error: ${message}${hint ? `\n  ${hint.replaceAll("\n", "\n  ")}` : ""}`;
+
 /** What a thrown value says. */
 export const messageOf = (/** @type {unknown} */ error) => (error instanceof Error ? error.message : String(error));
 
@@ -32,9 +36,7 @@ export async function runMain(main) {
   try {
     await main();
   } catch (error) {
-    const { message, hint } = error instanceof Failure ? error : ofSystem(error);
-    console.error(`\nerror: ${message}`);
-    if (hint) console.error(`  ${hint.replaceAll("\n", "\n  ")}`);
+    console.error(`\n${printed(error instanceof Failure ? error : ofSystem(error))}`);
     process.exit(1);
   }
 }

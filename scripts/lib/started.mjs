@@ -1,19 +1,14 @@
 // What is said of a gate that has just started on this machine: where it is, a key that is made for that, and requests to try.
 
-import { once } from "node:events";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import http from "node:http";
 import { dirname, join, relative } from "node:path";
-import { text as readAll } from "node:stream/consumers";
 
 import { curl, demoOf, demoRequests, makeDemoKey, terms } from "./demo.mjs";
 import { ENTRY, isEntry, originOf, readConfig } from "./deployment.mjs";
+import { send } from "./http.mjs";
 import { realmsOf } from "./policy.mjs";
 import { Failure } from "./progress.mjs";
 import { ANOTHER_TOKEN } from "./secrets.mjs";
-
-/** Longer than the gate takes for any answer. */
-const ANSWERED_WITHIN_MS = 60_000;
 
 /** The policy that needs no name. */
 export const DEFAULT_POLICY = "keyward.toml";
@@ -80,19 +75,10 @@ async function demoKey(base, demo, file, admin) {
   return made;
 }
 
-/** A request with node:http: fetch() sets the Host header itself. */
+/** A call of the gate, with what its answer says. */
 async function call(base, method, path, headers, body) {
-  const request = http.request(base + path, {
-    method,
-    signal: AbortSignal.timeout(ANSWERED_WITHIN_MS),
-    headers: { ...headers, ...(body && { "Content-Type": "application/json" }) },
-  });
-  request.end(body && JSON.stringify(body));
-  const [response] = await once(request, "response");
-  const text = await readAll(response);
-  const isJson = /[/+]json/.test(response.headers["content-type"]);
-  const retryAfter = Number(response.headers["retry-after"]) || undefined;
-  return { status: response.statusCode, retryAfter, body: isJson ? JSON.parse(text) : text };
+  const { status, headers: answered, json } = await send(base, method, path, headers, { body });
+  return { status, retryAfter: Number(answered["retry-after"]) || undefined, body: json() ?? {} };
 }
 
 /** The key, and requests with what they get. Of an origin of the user's own, only the gate's part is known. */

@@ -5,26 +5,32 @@ import http from "node:http";
 import https from "node:https";
 import { text as readAll } from "node:stream/consumers";
 
-import { Failure, messageOf } from "../scripts/lib/progress.mjs";
+import { Failure, messageOf } from "./progress.mjs";
 
 /** Longer than the gate takes for any answer. */
-const ANSWERED_WITHIN_MS = 30_000;
+const ANSWERED_WITHIN_MS = 60_000;
 
 /**
- * Sends a request without a body; redirects are not followed. `anyCertificate`: also to whoever cannot show whose it is.
+ * Sends a request, with a body as JSON; redirects are not followed. `anyCertificate`: also to whoever cannot show whose it is.
  * @param {string} base
  * @param {string} method
  * @param {string} path
  * @param {Record<string, string>} headers
- * @param {{ anyCertificate?: boolean }} [how]
+ * @param {{ anyCertificate?: boolean, body?: object }} [how]
  */
-async function begin(base, method, path, headers, { anyCertificate = false } = {}) {
+async function begin(base, method, path, headers, { anyCertificate = false, body } = {}) {
   const isTls = base.startsWith("https:");
-  const options = { method, headers, agent: false, signal: AbortSignal.timeout(ANSWERED_WITHIN_MS) };
+  const type = body && { "Content-Type": "application/json" };
+  const options = {
+    method,
+    headers: { ...headers, ...type },
+    agent: false,
+    signal: AbortSignal.timeout(ANSWERED_WITHIN_MS),
+  };
   const request = isTls
     ? https.request(base + path, { ...options, rejectUnauthorized: !anyCertificate })
     : http.request(base + path, options);
-  request.end();
+  request.end(body && JSON.stringify(body));
   const [response] = await once(request, "response");
   return response;
 }
@@ -43,7 +49,7 @@ export async function statusOf(...request) {
  * The answer to a request.
  * @param {Parameters<typeof begin>} request
  */
-async function send(...request) {
+export async function send(...request) {
   const response = await begin(...request);
   const text = await readAll(response);
   const json = () => {
