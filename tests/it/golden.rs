@@ -301,7 +301,7 @@ fn the_calls_to_a_key_gate_and_its_answers() {
         of_tenant: false,
     }];
     let via = RouteHint { relay: true, age: Span::from_ms(3), hold: Span::from_ms(12) };
-    let lease = Some(Lease { id: 8, requests: 30, length: Span::from_ms(4_750) });
+    let lease = Some(Lease { id: 8, requests: 30, length: Span::from_ms(4_750), ..Lease::default() });
     pinned(
         &Acquired::Granted {
             windows: windows.clone(),
@@ -315,8 +315,24 @@ fn the_calls_to_a_key_gate_and_its_answers() {
         r#"{"outcome":"granted","windows":[{"window":"minute","limit":5,"remaining":4,"resetMs":60000}],"waitMs":11,"place":1900000000000,"lease":{"id":8,"requests":30,"lifeMs":4750},"via":{"relay":true,"ageMs":3,"holdMs":12}}"#,
     );
     pinned(
-        &Acquired::Limited { windows, retry_after: Span::from_ms(12), via },
+        &Acquired::Limited { windows, retry_after: Span::from_ms(12), lease: None, via },
         r#"{"outcome":"limited","windows":[{"window":"minute","limit":5,"remaining":4,"resetMs":60000}],"retryAfterMs":12,"via":{"relay":true,"ageMs":3,"holdMs":12}}"#,
+    );
+    // Older builds do not say that a lease may be deferred, since they would use it at once.
+    let opens = vec![Span::from_ms(900), Span::from_ms(2_000)];
+    let deferred = Lease { id: 9, requests: 3, length: Span::from_ms(8_750), opens };
+    pinned(
+        &CoordinatorCall::Acquire(Acquire { may_defer: true, ..Acquire::default() }),
+        r#"{"op":"take","version":0,"atHand":false,"withinMs":0,"expected":0,"waiting":0,"lifeMs":0,"defers":true,"asker":0,"leases":[],"unasked":0,"isolates":0,"refused":{}}"#,
+    );
+    pinned(
+        &Acquired::Limited {
+            windows: Vec::new(),
+            retry_after: Span::from_ms(900),
+            lease: Some(deferred),
+            via: RouteHint::default(),
+        },
+        r#"{"outcome":"limited","windows":[],"retryAfterMs":900,"lease":{"id":9,"requests":3,"lifeMs":8750,"opensMs":[900,2000]},"via":{"relay":false,"ageMs":0}}"#,
     );
     // Older builds read the minute and the day, and no others among them.
     let state =

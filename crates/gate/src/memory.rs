@@ -62,6 +62,8 @@ pub struct Memory {
     links: Notes,
 }
 
+/// The longest time for which an object's answer that a window is full counts without asking again.
+const FULL_FOR: Span = Span::from_mins(1);
 /// Most moments of one key for which clients were told to come back that are remembered: the next ones.
 const MOST_PROMISED: usize = 16;
 
@@ -143,6 +145,13 @@ pub struct Limited {
 }
 
 impl Limited {
+    /// For how long it counts at the most, unless the record changes.
+    fn counts_for(&self) -> Span {
+        let full = self.windows.iter().filter(|state| !state.has_room(self.cost));
+        let longest = full.map(|state| state.window.length().unwrap_or(FULL_FOR * 10)).max();
+        longest.map_or(Span::ZERO, |length| (length / 10).min(FULL_FOR))
+    }
+
     /// The same as seen later; `None` once it is believed no more.
     pub fn at(&self, now: Timestamp) -> Option<Self> {
         let passed = now - self.asked;
@@ -304,12 +313,29 @@ impl Memory {
         }
     }
 
-    /// What the key's object said of a full window, if that is not older than `freshness` and still holds: for a client that
-    /// is refused.
-    pub fn limited(&mut self, hash: &str, cost: Cost, freshness: Span, now: Timestamp) -> Option<Limited> {
+    /// What the key's object said of a full window, if that still holds: for a client that is refused. It counts for `freshness`,
+    /// and where the change log says that the record `holds`, for a tenth of a long window: less than that is free before.
+    pub fn limited(
+        &mut self,
+        hash: &str,
+        cost: Cost,
+        freshness: Span,
+        holds: bool,
+        now: Timestamp,
+    ) -> Option<Limited> {
         let known = self.records.get_mut(hash)?;
         let limited = known.limited.as_ref().filter(|limited| cost >= limited.cost)?;
-        let limited = Some(limited).filter(|limited| now - limited.asked < freshness)?.at(now)?;
+        let counts = if holds { limited.counts_for().max(freshness) } else { freshness };
+        let limited = Some(limited).filter(|limited| now - limited.asked < counts)?.at(now)?;
+        known.promise(&limited, now);
+        Some(limited)
+    }
+
+    /// What a client is told that comes before a deferred lease opens.
+    pub fn deferred(&mut self, hash: &str, cost: Cost, opens: Span, now: Timestamp) -> Option<Limited> {
+        let known = self.records.get_mut(hash)?;
+        let windows = known.lessee.windows(now);
+        let limited = Limited { asked: now, windows, cost, retry_after: opens, held: Span::ZERO };
         known.promise(&limited, now);
         Some(limited)
     }

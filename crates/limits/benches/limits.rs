@@ -34,7 +34,7 @@ fn main() {
 
     let lessee = |lease: Lease| {
         let mut lessee = Lessee::default();
-        lessee.add_lease(Grantor::Coordinator, lease, RouteHint::default(), NOON);
+        lessee.add_lease(Grantor::Coordinator, &lease, RouteHint::default(), NOON, NOON);
         lessee
     };
     let later = NOON + Span::from_secs(1);

@@ -38,6 +38,11 @@ impl Tellers {
         self.0.is_empty()
     }
 
+    /// How many have called within this time.
+    pub fn within(&self, span: Span, now: Timestamp) -> usize {
+        self.0.iter().filter(|known| known.3.is_within(span, now)).count()
+    }
+
     /// Takes note of a tally. Returns whether it is new.
     pub fn ingest(&mut self, tally: &Tally, now: Timestamp) -> bool {
         let Tally { teller, number, sent, .. } = *tally;

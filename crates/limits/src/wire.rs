@@ -139,6 +139,9 @@ pub struct Acquire {
     /// For how long a lease may be used at the longest, counted from before this call was sent; 0 asks for no lease.
     #[serde(rename = "lifeMs")]
     pub lease_length: Span,
+    /// Whether the lease may be [deferred](Lease::opens). Older builds would use it at once.
+    #[serde(rename = "defers", skip_serializing_if = "std::ops::Not::not")]
+    pub may_defer: bool,
     /// A random number that tells isolates apart, roughly.
     #[serde(rename = "asker")]
     pub client_id: u32,
@@ -250,7 +253,7 @@ pub struct Cancelled {
 }
 
 /// A number of units that an isolate may admit by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Lease {
     /// Identifies it in reports.
@@ -260,6 +263,10 @@ pub struct Lease {
     /// For how long it lasts, counted from before the call was sent.
     #[serde(rename = "lifeMs")]
     pub length: Span,
+    /// A deferred lease gives slots that are still taken: for each of its last units how long after the answer has arrived it may
+    /// be used, in that order. The others may be used at once.
+    #[serde(rename = "opensMs", default, skip_serializing_if = "Vec::is_empty")]
+    pub opens: Vec<Span>,
 }
 
 /// The usage of a lease so far, in totals: a report that is lost, late or repeated does no harm.
@@ -351,6 +358,9 @@ pub enum Acquired {
         /// The time after which, and not before, a request fits into every window again.
         #[serde(rename = "retryAfterMs")]
         retry_after: Span,
+        /// The next slots that become free, for the isolate that asked.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        lease: Option<Lease>,
         /// Whom to ask next.
         via: RouteHint,
     },
@@ -366,6 +376,16 @@ pub enum Acquired {
         /// Whether the coordinator does not answer the relay; otherwise there was too little time to ask it.
         slow: bool,
     },
+}
+
+impl Acquired {
+    /// The lease that it brings.
+    pub fn lease(&self) -> Option<&Lease> {
+        match self {
+            Self::Granted { lease, .. } | Self::Limited { lease, .. } => lease.as_ref(),
+            _ => None,
+        }
+    }
 }
 
 /// Older builds know the minute and the day, and refuse to read another window among these.
@@ -409,6 +429,7 @@ impl TryFrom<Value> for Acquired {
                 "limited" => Self::Limited {
                     windows: read_states(&sent)?,
                     retry_after: required(&sent, "retryAfterMs")?,
+                    lease: optional(&sent, "lease")?,
                     via: required(&sent, "via")?,
                 },
                 "changed" => Self::Changed { record: required(&sent, "record")? },

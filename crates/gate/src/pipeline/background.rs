@@ -26,7 +26,7 @@ pub(super) enum TaskKind {
 
 /// Shortly before the lease ends, but late enough that little of it is wasted. Nobody waits for the end of a long lease, which
 /// is of few requests: the platform would not let a task live for that time.
-pub(super) fn end_of(grantor: Grantor, lease: Lease) -> Option<TaskKind> {
+pub(super) fn end_of(grantor: Grantor, lease: &Lease) -> Option<TaskKind> {
     let after = lease.length - (lease.length / 10).min(FIRST_ANSWER);
     (lease.length <= MAX_LEASE_LENGTH).then_some(TaskKind::End { grantor, lease: lease.id, after })
 }

@@ -145,12 +145,19 @@ impl<P: Platform> Pipeline<'_, P> {
         };
         if let Some(lessee) = memory.lessee(hash, record.version) {
             lessee.report_acked(grantor, &acquire.leases);
-            if let Acquired::Granted { windows, lease, via, .. } = &mut acquired {
-                lessee.update_windows(windows, asked);
-                if let Some(lease) = lease {
-                    lessee.add_lease(grantor, *lease, *via, asked);
+            match &mut acquired {
+                Acquired::Granted { windows, lease, via, .. } => {
+                    lessee.update_windows(windows, asked);
+                    if let Some(lease) = lease {
+                        lessee.add_lease(grantor, lease, *via, asked, now);
+                    }
+                    *windows = lessee.windows(asked);
                 }
-                *windows = lessee.windows(asked);
+                Acquired::Limited { windows, lease: Some(lease), via, .. } => {
+                    lessee.update_windows(windows, asked);
+                    lessee.add_lease(grantor, lease, *via, asked, now);
+                }
+                _ => {}
             }
         }
         if let (Some(full), Acquired::Granted { via, .. }) = (full, &acquired) {
@@ -236,6 +243,7 @@ impl<P: Platform> Pipeline<'_, P> {
             wants_for_long,
             queued,
             lease_length,
+            may_defer: true,
             client_id: memory.client_id,
             leases,
             unreported: memory.fallback(hash).map_or(0, |fallback| fallback.take_unreported()),

@@ -130,11 +130,14 @@ impl<P: Platform> Pipeline<'_, P> {
         freshness: Span,
         now: Timestamp,
     ) -> Option<Answer> {
-        if self.has_lease(cached, cost, freshness, now) {
-            return Some(Answer::Leased);
+        let holds = self.holds(cached, freshness, now);
+        let mut memory = self.memory.borrow_mut();
+        let lessee = memory.lessee(&cached.hash, cached.record.version).filter(|_| holds);
+        match lessee.and_then(|lessee| lessee.opens_in(cost, now)) {
+            Some(Span::ZERO) => Some(Answer::Leased),
+            Some(opens) => memory.deferred(&cached.hash, cost, opens, now).map(Answer::Limited),
+            None => memory.limited(&cached.hash, cost, freshness, holds, now).map(Answer::Limited),
         }
-        let limited = self.memory.borrow_mut().limited(&cached.hash, cost, freshness, now)?;
-        Some(Answer::Limited(limited))
     }
 
     /// Whether this isolate holds a lease with room, and the record is known to hold.
@@ -218,7 +221,7 @@ impl<P: Platform> Pipeline<'_, P> {
                         }
                         continue;
                     }
-                    let end = lease.and_then(|lease| end_of(grantor, lease));
+                    let end = lease.as_ref().and_then(|lease| end_of(grantor, lease));
                     let background = end.map(|end| cached.background(freshness, end));
                     let counted_by = match grantor {
                         Grantor::Coordinator => CountedBy::Coordinator { call, reservation },
@@ -227,7 +230,7 @@ impl<P: Platform> Pipeline<'_, P> {
                     let lasts = within + delay;
                     return Ok(Answer::Granted(Granted { windows, background, counted_by, asked, lasts }));
                 }
-                Acquired::Limited { windows, retry_after, via } => {
+                Acquired::Limited { windows, retry_after, via, .. } => {
                     // The answer to another request may have brought a lease meanwhile.
                     if self.has_lease(cached, cost, freshness, self.platform.now()) {
                         return Ok(Answer::Leased);
@@ -347,16 +350,12 @@ impl<P: Platform> Pipeline<'_, P> {
             patience: RENEWAL_ANSWER,
         };
         let Answered { acquired, grantor, validated, .. } = self.call(call).await.ok()?;
-        match acquired {
-            Acquired::Granted { lease: Some(lease), .. } => {
-                end_of(grantor, lease).map(|kind| BackgroundTask { kind, ..background })
-            }
-            Acquired::Changed { record } => {
-                self.memory.borrow_mut().confirm(hash, &Rc::new(record), validated);
-                None
-            }
-            _ => None,
+        if let Acquired::Changed { record } = acquired {
+            self.memory.borrow_mut().confirm(hash, &Rc::new(record), validated);
+            return None;
         }
+        let end = acquired.lease().and_then(|lease| end_of(grantor, lease));
+        end.map(|kind| BackgroundTask { kind, ..background })
     }
 
     async fn end(&self, background: &BackgroundTask, grantor: Grantor, lease: u64) {

@@ -22,8 +22,8 @@ const MAX_OPEN_IN_CROWD: usize = 64;
 pub const MOST_BUDGETS: u32 = 512;
 /// The longest time that a budget is open.
 const LONGEST_BUDGET: Span = Span::from_hours(1);
-/// Most of those for minutes: in them, a crowd could come that needs the others.
-const MAX_OPEN_LONG: usize = 256;
+/// Most of those that may lie unused for minutes: in them, a crowd could come that needs the others.
+const MAX_OPEN_IDLE: usize = 256;
 /// Most recent clients that are remembered.
 const MAX_CLIENTS: usize = 1_024;
 /// Crowd mode begins with this many isolates …
@@ -43,7 +43,7 @@ const FRACTION_OF_SHARE: u64 = 2;
 pub struct Leases {
     open: Vec<Open>,
     last_id: u64,
-    /// What counts as used of long leases although nobody has said that it was, for each window that slides and has a limit.
+    /// What counts as used of long and deferred leases although nobody has said that it was, for each window that slides and has a limit.
     #[serde(rename = "lapsedIn", skip_serializing_if = "Vec::is_empty")]
     lapsed: Vec<(Window, SlidingWindowLog)>,
     #[serde(skip)]
@@ -76,12 +76,20 @@ struct Open {
     /// Whether it is the budget of one request, whose call is its id. Older builds take it for a lease that nobody reports.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     budget: bool,
+    /// Whether its slots were still taken when it was granted. Older builds need not know.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    deferred: bool,
 }
 
 impl Open {
     /// Whether it is a lease for minutes.
     fn is_long(&self) -> bool {
         !self.budget && self.length > MAX_LEASE_LENGTH
+    }
+
+    /// Whether it may lie unused for long.
+    fn is_idle(&self) -> bool {
+        self.is_long() || self.deferred
     }
 }
 
@@ -98,6 +106,14 @@ pub enum Whose {
 
 fn longest() -> Span {
     MAX_LEASE_LENGTH
+}
+
+/// How large a lease is, how long it lasts, and which units open later ([`Lease::opens`]).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Size {
+    pub requests: u32,
+    pub length: Span,
+    pub opens: Vec<Span>,
 }
 
 /// Requests admitted under a lease.
@@ -140,7 +156,7 @@ impl Leases {
     pub fn end(&mut self, limits: Limits, now: Timestamp) -> Vec<Used> {
         let has_ended = |lease: &mut Open| lease.latest <= now || lease.open == 0;
         let ended: Vec<Open> = self.open.extract_if(.., has_ended).collect();
-        let lapsed = ended.iter().filter(|lease| lease.is_long() && lease.open > 0);
+        let lapsed = ended.iter().filter(|lease| lease.is_idle() && lease.open > 0);
         for lease in order::sorted_by(lapsed.copied(), |one, other| one.latest <= other.latest) {
             for (window, _) in limits.set().filter(|(window, _)| window.length().is_some()) {
                 if self.lapsed.iter().all(|(other, _)| *other != window) {
@@ -158,8 +174,9 @@ impl Leases {
         ended.into_iter().map(used).collect()
     }
 
-    /// Grants a lease of this size and length; `None` if too many are open.
-    pub fn grant(&mut self, requests: u32, length: Span, whose: Whose, now: Timestamp) -> Option<Lease> {
+    /// Grants a lease of this size and length, of which the last units open later; `None` if too many are open.
+    pub fn grant(&mut self, size: Size, whose: Whose, now: Timestamp) -> Option<Lease> {
+        let Size { requests, length, opens } = size;
         let leases = || self.open.iter().filter(|lease| !lease.budget);
         let is_full = leases().count() >= MAX_OPEN || {
             let of_isolates = || leases().filter(|lease| !lease.relay).count();
@@ -171,9 +188,9 @@ impl Leases {
         self.last_id += 1;
         let latest = now + length + self.travel.0;
         let relay = whose == Whose::Relay;
-        let (id, budget) = (self.last_id, false);
-        self.open.push(Open { id, used: 0, open: requests, latest, length, relay, budget });
-        Some(Lease { id: self.last_id, requests, length })
+        let (id, used, budget, deferred) = (self.last_id, 0, false, !opens.is_empty());
+        self.open.push(Open { id, used, open: requests, latest, length, relay, budget, deferred });
+        Some(Lease { id, requests, length, opens })
     }
 
     /// Whether there is room for the budget of this call, which may have been opened already.
@@ -186,8 +203,8 @@ impl Leases {
     pub fn open_budget(&mut self, call: u64, units: u32, latest: Timestamp, length: Span) {
         let length = length.min(LONGEST_BUDGET);
         if self.open.iter().all(|lease| !lease.budget || lease.id != call) {
-            let (latest, used, relay, budget) = (latest + length, 0, false, true);
-            self.open.push(Open { id: call, used, open: units, latest, length, relay, budget });
+            let (latest, used, relay, budget, deferred) = (latest + length, 0, false, true, false);
+            self.open.push(Open { id: call, used, open: units, latest, length, relay, budget, deferred });
         }
     }
 
@@ -200,18 +217,18 @@ impl Leases {
         Some(Used { requests: units, latest, is_known: true })
     }
 
-    /// Whether as many long leases are open as may be.
-    pub fn has_most_long(&self) -> bool {
-        self.open.iter().filter(|lease| lease.is_long()).count() >= MAX_OPEN_LONG
+    /// Whether as many long and deferred leases are open as may be.
+    pub fn has_most_idle(&self) -> bool {
+        self.open.iter().filter(|lease| lease.is_idle()).count() >= MAX_OPEN_IDLE
     }
 
-    /// Requests of long leases of which nobody has said that they were used, and that a window counts: they may still be, or have
+    /// Requests of long and deferred leases of which nobody has said that they were used, and that a window counts: they may still be, or have
     /// lapsed.
-    pub fn unused_of_long(&self, window: Window, now: Timestamp) -> u32 {
+    pub fn unused_of_idle(&self, window: Window, now: Timestamp) -> u32 {
         let open = self
             .open
             .iter()
-            .filter(|lease| lease.is_long())
+            .filter(|lease| lease.is_idle())
             .fold(0, |sum: u32, lease| sum.saturating_add(lease.open));
         let logs = self.lapsed.iter().filter(|(other, _)| *other == window);
         let counted = logs.flat_map(|(_, log)| log.counted());

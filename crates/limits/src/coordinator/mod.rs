@@ -2,6 +2,7 @@
 //! state and returns an answer; its [`object`] stores the state ([`store`]) and says when its alarm has to ring. The class of
 //! that, which deployments name, is `KeyGate`.
 
+mod grants;
 mod in_flight;
 mod leases;
 mod logs;
@@ -16,20 +17,19 @@ use serde_json::{Map, Value};
 pub use self::leases::Clients;
 use self::{
     in_flight::InFlight,
-    leases::{Leases, MOST_BUDGETS, Used, Whose},
+    leases::{Leases, MOST_BUDGETS, Used},
     logs::Logs,
     singles::{Single, SingleGrants},
 };
 use crate::{
-    lease::SMALL,
     limit::{Occupancy, RATE_LIMITED, SlidingWindowLog, Window, WindowState},
     routes::LONGEST,
     tellers::Tellers,
-    timing::{IN_FLIGHT, LONG_LEASE, MAX_DELAY, MAX_LEASE_LENGTH, MIN_LEASE_REQUESTS, SHORT_LEASE},
+    timing::{IN_FLIGHT, MAX_DELAY},
     usage::Usage,
     wire::{
-        Acquire, Acquired, CoordinatorCall, Found, GetReply, Lease, LeaseReport, PutAck, RefusalCounts,
-        RouteHint, Tally, UsageReport,
+        Acquire, Acquired, CoordinatorCall, Found, GetReply, LeaseReport, PutAck, RefusalCounts, RouteHint,
+        Tally, UsageReport,
     },
 };
 use keyward_core::{
@@ -38,27 +38,8 @@ use keyward_core::{
     time::{Span, Timestamp},
 };
 
-/// The largest short lease is the limit divided by this, unless more requests wait for it: others may need what it leaves
-/// unused.
-const FRACTION_OF_LIMIT: u32 = 10;
-/// Long leases together reserve at most what is free divided by this, and never more than the limit divided by that: so
-/// nobody is refused because of them who has used less than four fifths.
-const FRACTION_FOR_LONG: u32 = 6;
-const FRACTION_UNUSED: u32 = 8;
-/// Each reserves at most what is left of that, divided by this.
-const FRACTION_OF_ROOM: u32 = 2;
 /// From this share of its limit on a window is nearly full.
 const NEAR_PERCENT: u64 = 80;
-/// From this share on, of which an eighth may have lapsed unused, a key has leases of this length.
-const USED_UP_PERCENT: u64 = 93;
-const SHORTEST_LEASE: Span = Span::from_secs(2);
-/// An isolate asks again once it can expect this many requests …
-const WORTH_A_CALL: u32 = 4;
-/// … or after this time, since `Retry-After` is rounded up to it.
-const LONGEST_HOLD: Span = Span::from_secs(1);
-/// Where a key is far below its limit, a long lease has at least this many requests.
-const FIRST_OF_AMPLE: u32 = 8;
-
 /// The longest time that a client is told to wait: a month. A window that never opens again says so itself
 /// ([`WindowState::is_spent`]).
 const LONGEST_WAIT: Span = Span::from_days(31);
@@ -145,10 +126,8 @@ impl Coordinator {
                 let changed =
                     has_counts || !call.leases.is_empty() || call.unreported > 0 || call.cancelled.is_some();
                 // Mere confirmations change nothing.
-                let is_granted = matches!(
-                    acquired,
-                    Acquired::Granted { reservation: Some(_), .. } | Acquired::Granted { lease: Some(_), .. }
-                );
+                let is_granted = acquired.lease().is_some()
+                    || matches!(acquired, Acquired::Granted { reservation: Some(_), .. });
                 let counts = changed || is_granted;
                 let keep = if counts { Keep::Counts } else { Keep::Nothing };
                 Ok((serde_json::to_string(&acquired)?, keep))
@@ -240,9 +219,14 @@ impl Coordinator {
             if immediate && !is_told {
                 counts.usage.refuse(&[(RATE_LIMITED.to_owned(), 1)].into(), now);
             }
-            let retry_after = (wait - MAX_DELAY).clamp(Span::from_ms(1), LONGEST_WAIT) + stands_still;
+            let windows = states(counts, cost);
+            let lease = counts.defer(record.limits, call, &self.clients, now);
+            // Whoever asks is delayed a little, if need be; what is deferred is used once it opens.
+            let opens = lease.as_ref().and_then(|lease| lease.opens.first().copied());
+            let retry_after =
+                opens.unwrap_or(wait - MAX_DELAY).clamp(Span::from_ms(1), LONGEST_WAIT) + stands_still;
             let hold = counts.hold(record.limits, &self.clients, now);
-            return Acquired::Limited { windows: states(counts, cost), retry_after, via: via(hold) };
+            return Acquired::Limited { windows, retry_after, lease, via: via(hold) };
         }
         let has_budget = immediate && call.budget > Span::ZERO;
         if has_budget && !counts.leases.has_room_for_budget(call.call) {
@@ -446,89 +430,6 @@ impl Counts {
         self.logs.cancel(reservation, now, cost);
     }
 
-    /// Grants a lease where it saves calls.
-    fn lease(&mut self, limits: Limits, call: &Acquire, clients: &Clients, now: Timestamp) -> Option<Lease> {
-        let free =
-            self.occupancy(limits).iter().map(|occupancy| occupancy.free(now)).min().unwrap_or(u32::MAX);
-        let whose = match call.isolates {
-            0 if clients.is_crowd() && call.could_go_to_relay() => Whose::IsolateInCrowd,
-            0 => Whose::Isolate,
-            _ => Whose::Relay,
-        };
-        let long = self.long_lease(limits, call, whose, clients.isolates(now), now);
-        let short = Self::short_lease(limits, call, clients, free, now);
-        let (requests, length) = match short {
-            _ if long > 0 && long >= short => (long, LONG_LEASE),
-            0 if self.has_percent(USED_UP_PERCENT, limits) => {
-                (Self::shortest_lease(call, clients, free, now), SHORTEST_LEASE)
-            }
-            _ => (short, SHORT_LEASE),
-        };
-        // Of no use to requests like the one at hand, it would only keep them out.
-        let requests = if requests < call.immediate_units() { 0 } else { requests };
-        // What is more than small is used up soon, or reported by a task of the request that brought it.
-        let length = if requests > SMALL { length.min(MAX_LEASE_LENGTH) } else { length };
-        // What an isolate does not report counts until its lease ends: for a second's window that is long. A relay reports twice
-        // a second.
-        let length = match (whose, limits.set().find_map(|(window, _)| window.length())) {
-            (Whose::Isolate | Whose::IsolateInCrowd, Some(shortest)) if shortest < SHORT_LEASE => {
-                length.min(shortest)
-            }
-            _ => length,
-        };
-        self.leases.grant(requests, length.min(call.lease_length), whose, now)
-    }
-
-    /// Requests of a lease for minutes. All of these together reserve only a part of what is free, so that they hinder nobody,
-    /// and shrink to nothing near the limit.
-    fn long_lease(&self, limits: Limits, call: &Acquire, whose: Whose, isolates: u32, now: Timestamp) -> u32 {
-        if call.lease_length <= MAX_LEASE_LENGTH || whose != Whose::Isolate || self.leases.has_most_long() {
-            return 0;
-        }
-        let room_in = |occupancy: &Occupancy| {
-            // What nobody reports would count until the month's end, or for good.
-            if occupancy.window().length().is_none() {
-                return 0;
-            }
-            let (limit, free) = (occupancy.limit(), occupancy.free(now));
-            let unused = self.leases.unused_of_long(occupancy.window(), now);
-            let most = free.div_ceil(FRACTION_FOR_LONG).min(limit / FRACTION_UNUSED);
-            if free < limit / FRACTION_OF_LIMIT { 0 } else { most.saturating_sub(unused) }
-        };
-        let room = self.occupancy(limits).iter().map(room_in).min().unwrap_or(u32::MAX);
-        // Whoever comes first leaves room for those that may come, and gets more where there is plenty.
-        let first = (room / isolates.max(1) / 4).min(FIRST_OF_AMPLE);
-        let wants = call.wants.max(call.wants_for_long).max(first);
-        wants.max(call.queued).min(room.div_ceil(FRACTION_OF_ROOM))
-    }
-
-    /// Requests of a lease for a short time.
-    fn short_lease(limits: Limits, call: &Acquire, clients: &Clients, free: u32, now: Timestamp) -> u32 {
-        let most = tightest(limits) / FRACTION_OF_LIMIT;
-        let likely = call.wants.min(clients.proportional_share(call, free, now)).min(most);
-        let likely = if likely < MIN_LEASE_REQUESTS { 0 } else { likely };
-        likely.max(call.queued.min(free))
-    }
-
-    /// Requests of a lease of a key that is at its limit: an equal share of what is free, but as many as are worth a call.
-    fn shortest_lease(call: &Acquire, clients: &Clients, free: u32, now: Timestamp) -> u32 {
-        let asks_for_any = call.isolates == 0 && call.lease_length >= SHORTEST_LEASE;
-        let share = (free / clients.isolates(now).max(1)).max(WORTH_A_CALL).min(free);
-        if asks_for_any { call.wants.max(call.wants_for_long).min(share) } else { 0 }
-    }
-
-    /// For how long it is no use to ask again once what was just granted is used. Where the window is not full, no time;
-    /// otherwise until a few requests fit for each isolate.
-    fn hold(&self, limits: Limits, clients: &Clients, now: Timestamp) -> Span {
-        let occupancy = self.occupancy(limits);
-        if occupancy.iter().all(|occupancy| occupancy.free(now) > 0) {
-            return Span::ZERO;
-        }
-        let few = clients.isolates(now).max(1).saturating_mul(WORTH_A_CALL);
-        let at = occupancy.iter().map(|occupancy| occupancy.opens_for(few, now)).max().unwrap_or(now);
-        (at - now).clamp(Span::ZERO, LONGEST_HOLD)
-    }
-
     /// What a client may see now that asks for this much. Slots that become free within [`MAX_DELAY`] count as free.
     fn states(&self, limits: Limits, cost: Cost, now: Timestamp, stands_still: Span) -> Vec<WindowState> {
         let state = |occupancy: &Occupancy| occupancy.state(cost.units(), now + MAX_DELAY);
@@ -560,9 +461,4 @@ impl Counts {
     fn limited(&self, limits: Limits) -> impl Iterator<Item = (Window, u32, &SlidingWindowLog)> {
         self.logs.iter().filter_map(move |(window, log)| Some((window, limits.get(window)?, log)))
     }
-}
-
-/// The limit that admits fewest requests.
-fn tightest(limits: Limits) -> u32 {
-    limits.set().map(|(_, limit)| limit).min().unwrap_or(u32::MAX)
 }

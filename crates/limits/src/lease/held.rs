@@ -23,7 +23,7 @@ pub enum Grantor {
     Relay,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct HeldLease {
     grantor: Grantor,
     id: u64,
@@ -38,15 +38,18 @@ pub(super) struct HeldLease {
     given_back: u32,
     pub begins: Timestamp,
     pub ends: Timestamp,
+    /// When each of the last units may be used, in that order. The others may be used at once.
+    opens: Vec<Timestamp>,
     /// Whether the next lease was already asked for.
     pub renewed: bool,
 }
 
 impl HeldLease {
-    /// A lease that was asked for at this moment.
+    /// A lease that was asked for and arrived at these moments.
     ///
-    /// Where no more is free for now, `renewed` says that there is no use in asking for the next one ahead of need.
-    pub fn new(grantor: Grantor, lease: Lease, asked: Timestamp, renewed: bool) -> Self {
+    /// Where no more is free for now, `is_last` says that there is no use in asking for the next one ahead of need. A deferred one
+    /// may always be followed by another.
+    pub fn new(grantor: Grantor, lease: &Lease, asked: Timestamp, now: Timestamp, is_last: bool) -> Self {
         Self {
             grantor,
             id: lease.id,
@@ -58,13 +61,29 @@ impl HeldLease {
             given_back: 0,
             begins: asked,
             ends: asked + lease.length,
-            renewed,
+            renewed: is_last && lease.opens.is_empty(),
+            opens: lease.opens.iter().map(|wait| now + *wait).collect(),
         }
     }
 
     /// Whether this number of units may be admitted now.
     pub fn is_usable(&self, units: u32, now: Timestamp) -> bool {
-        self.left >= units && self.begins <= now && now < self.ends
+        self.begins <= now && self.opens_for(units, now) == Some(now)
+    }
+
+    /// When this number of units may be admitted, if nothing is used before; `None` if never.
+    pub fn opens_for(&self, units: u32, now: Timestamp) -> Option<Timestamp> {
+        let later = usize::try_from(self.left.checked_sub(units)?).unwrap_or(usize::MAX);
+        // Of the last units, so many are left over.
+        let last = self.opens.len().checked_sub(later + 1).and_then(|index| self.opens.get(index));
+        let opens = last.map_or(now, |opens| now.max(*opens));
+        (opens < self.ends).then_some(opens)
+    }
+
+    /// Units that may be admitted now.
+    pub fn open(&self, now: Timestamp) -> u32 {
+        let later = self.opens.iter().filter(|opens| **opens > now).count();
+        self.left.saturating_sub(u32::try_from(later).unwrap_or(u32::MAX))
     }
 
     /// Admits this number of units, which are left.
@@ -80,13 +99,16 @@ impl HeldLease {
     }
 
     /// Requests that a client may still see as its own: those that are left, and those whose return nobody has acknowledged.
-    pub fn remaining(&self) -> u32 {
-        self.left.saturating_add(self.unused)
+    pub fn remaining(&self, now: Timestamp) -> u32 {
+        self.open(now).saturating_add(self.unused)
     }
 
     /// Whether to ask for the next one now, ahead of need.
     pub fn is_running_out(&self, now: Timestamp) -> bool {
-        let few = if self.granted > SMALL {
+        let few = if !self.opens.is_empty() {
+            // Its rate so far says nothing, since it had to wait.
+            self.granted / 2
+        } else if self.granted > SMALL {
             self.granted / 4
         } else {
             let passed = (now - self.begins).max(DEMAND_PERIOD);
@@ -98,8 +120,8 @@ impl HeldLease {
 
     /// The clock was set back by this much.
     pub fn set_back(&mut self, back: Span) {
-        let Self { begins, ends, last_use, .. } = self;
-        for moment in [begins, ends, last_use] {
+        let Self { begins, ends, last_use, opens, .. } = self;
+        for moment in [begins, ends, last_use].into_iter().chain(opens) {
             *moment = *moment - back;
         }
     }
@@ -111,6 +133,10 @@ impl HeldLease {
 
     /// Gives up what will hardly be used before it ends. Keeps at least one request: there is one now and then.
     pub fn give_up_surplus(&mut self, now: Timestamp) {
+        // Of a deferred one nobody knows yet what will be used.
+        if !self.opens.is_empty() {
+            return;
+        }
         let passed = u64::from((now - self.begins).timer_ms().max(1));
         let rest = u64::from((self.ends - now).timer_ms());
         let likely = u64::from(self.used) * rest * KEPT_PERCENT / 100 / passed;

@@ -126,6 +126,12 @@ impl Lessee {
         }
     }
 
+    /// The time until a deferred lease has enough for one request, if one will; 0 if any has.
+    pub fn opens_in(&self, cost: Cost, now: Timestamp) -> Option<Span> {
+        let opens = self.leases.iter().filter_map(|held| held.opens_for(cost.units(), now)).min()?;
+        Some(opens - now)
+    }
+
     /// Whether a lease has enough left for one request.
     pub fn has_room(&self, cost: Cost, now: Timestamp) -> bool {
         self.leases.iter().any(|held| held.is_usable(cost.units(), now))
@@ -134,7 +140,8 @@ impl Lessee {
     /// Admits one request, if a lease has enough left for it.
     pub fn consume(&mut self, cost: Cost, now: Timestamp) -> Option<Admitted> {
         let units = cost.units();
-        self.leases.iter_mut().find(|held| held.is_usable(units, now))?.consume(units, now);
+        let usable = self.leases.iter_mut().find(|held| held.is_usable(units, now))?;
+        usable.consume(units, now);
         let newest = self.leases.last_mut()?;
         let renew = !newest.renewed && newest.is_running_out(now);
         newest.renewed |= renew;
@@ -266,10 +273,17 @@ impl Lessee {
         }
     }
 
-    /// A call sent at this moment returned a lease, and perhaps that it is no use to ask for more for now.
-    pub fn add_lease(&mut self, grantor: Grantor, lease: Lease, via: RouteHint, asked: Timestamp) {
+    /// A call that was sent and answered at these moments returned a lease, and perhaps that it is no use to ask for more for now.
+    pub fn add_lease(
+        &mut self,
+        grantor: Grantor,
+        lease: &Lease,
+        via: RouteHint,
+        asked: Timestamp,
+        now: Timestamp,
+    ) {
         let is_last = via.hold > Span::ZERO;
-        self.leases.push(HeldLease::new(grantor, lease, asked, is_last));
+        self.leases.push(HeldLease::new(grantor, lease, asked, now, is_last));
     }
 
     /// Ends a lease early and returns its last report. `None` if it was reported as ended before, or nothing of it is to be
@@ -316,13 +330,19 @@ impl Lessee {
 
     /// What a client may see.
     pub fn windows(&self, now: Timestamp) -> Vec<WindowState> {
-        let left = |sum: u32, held: &HeldLease| sum.saturating_add(held.remaining());
+        let left = |sum: u32, held: &HeldLease| sum.saturating_add(held.remaining(now));
         let left = self.leases.iter().fold(0, left);
         let passed = now - self.asked;
+        let opens = self.opens_in(Cost::ONE, now);
         let mut windows = self.windows.clone();
         for state in &mut windows {
             state.remaining = state.remaining.saturating_add(left).min(state.limit);
             state.reset = state.reset.less(passed.max(Span::ZERO));
+            if state.remaining == 0
+                && let Some(opens) = opens
+            {
+                state.reset = state.reset.min(opens);
+            }
         }
         windows
     }
@@ -330,6 +350,6 @@ impl Lessee {
     /// Units that may still be admitted, under all leases.
     fn left(&self, now: Timestamp) -> u32 {
         let usable = self.leases.iter().filter(|held| now < held.ends);
-        usable.fold(0, |sum, held| sum.saturating_add(held.left))
+        usable.fold(0, |sum, held| sum.saturating_add(held.open(now)))
     }
 }

@@ -106,7 +106,7 @@ impl Relay {
             if call.immediate && call.tally.is_none() {
                 self.undelivered.refuse(&[(RATE_LIMITED.to_owned(), 1)].into(), now, now);
             }
-            return Some(Acquired::Limited { windows: self.windows(now), retry_after, via });
+            return Some(Acquired::Limited { windows: self.windows(now), retry_after, lease: None, via });
         };
         if call.immediate {
             lease_held.left -= units;
@@ -129,7 +129,7 @@ impl Relay {
                 used: 0,
                 open: requests,
             });
-            lease = Some(Lease { id: self.last_sublease, requests, length });
+            lease = Some(Lease { id: self.last_sublease, requests, length, opens: Vec::new() });
         }
         Some(Acquired::Granted {
             windows: self.windows(now),

@@ -139,17 +139,17 @@ impl Relay {
                 self.windows.clone_from(windows);
                 self.is_crowd = via.relay;
                 // Fewer requests than wait: the rest is over the limit.
-                let is_full = lease.is_some_and(|lease| lease.requests < call.queued);
+                let is_full = lease.as_ref().is_some_and(|lease| lease.requests < call.queued);
                 self.full_until = is_full.then(|| now + DEFAULT_FULL);
                 self.opens = now + DEFAULT_FULL;
-                if let Some(lease) = *lease {
+                if let Some(lease) = lease {
                     // The new lease covers all predicted demand, so what is left of older ones goes back with the next
                     // call.
                     for lease_held in &mut self.leases_held {
                         lease_held.left = 0;
                     }
                     self.leases_held.push(RelayLease {
-                        lease,
+                        lease: lease.clone(),
                         begins: asked,
                         ends: asked + lease.length,
                         left: lease.requests,
@@ -162,7 +162,7 @@ impl Relay {
                     });
                 }
             }
-            Acquired::Limited { windows, retry_after, via } => {
+            Acquired::Limited { windows, retry_after, via, .. } => {
                 self.confirm(call.version, asked);
                 self.windows.clone_from(windows);
                 self.is_crowd = via.relay;

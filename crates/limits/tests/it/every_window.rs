@@ -8,7 +8,7 @@ use keyward_core::{
 };
 use keyward_limits::{
     coordinator::{Coordinator, Counts},
-    timing::{MAX_DELAY, TRAVEL},
+    timing::{LONG_LEASE, MAX_DELAY, TRAVEL},
     wire::{Acquire, Acquired, LeaseReport, Tally},
 };
 use keyward_testing::{NOON, record};
@@ -137,6 +137,9 @@ enum Event {
     Request(Cost, i64),
     /// Asks for a lease for this many that wait, and uses so many of it in per cent, each at such a part of its length.
     Lease { isolate: u32, waiting: u32, used: u32, part: i64, reports: bool },
+    /// Sends a request and asks for the next slots of a window that is full, and uses so many of them in per cent, each so much
+    /// later than it opens.
+    Deferred { isolate: u32, wants: u32, used: u32, late: i64, reports: bool },
     /// The answer to the last request came too late.
     Cancel,
     /// The total is raised.
@@ -148,6 +151,8 @@ fn event() -> impl Strategy<Value = Event> {
         12 => (cost(), 0..=ON_THE_WAY).prop_map(|(cost, on_the_way)| Event::Request(cost, on_the_way)),
         4 => (1..4_u32, 1..12_u32, 0..=100_u32, 0..=100_i64, any::<bool>())
             .prop_map(|(isolate, waiting, used, part, reports)| Event::Lease { isolate, waiting, used, part, reports }),
+        8 => (1..4_u32, 1..12_u32, 0..=100_u32, 0..6_000_i64, any::<bool>())
+            .prop_map(|(isolate, wants, used, late, reports)| Event::Deferred { isolate, wants, used, late, reports }),
         1 => Just(Event::Cancel),
         1 => (0..9_u32).prop_map(Event::TopUp),
     ]
@@ -206,6 +211,28 @@ proptest! {
                         arrived.push(at + TRAVEL.ms());
                     }
                     if is_reported {
+                        let report = LeaseReport { id: lease.id, used, age: Span::ZERO, open: 0 };
+                        reports.push((at, report));
+                    }
+                }
+                Event::Deferred { isolate, wants, used, late, reports: is_reported } => {
+                    last = None;
+                    let (lease_length, may_defer) = (LONG_LEASE, true);
+                    let asks = Acquire { wants, lease_length, may_defer, client_id: isolate, ..asks };
+                    let acquired = coordinator.acquire(&asks, Timestamp(now));
+                    if let Acquired::Granted { delay, .. } = acquired {
+                        arrived.push(now + delay.ms());
+                    }
+                    let Some(lease) = acquired.lease() else { continue };
+                    let at_once = (0..lease.requests as usize - lease.opens.len()).map(|_| Span::ZERO);
+                    let opens = at_once.chain(lease.opens.iter().copied());
+                    let used = lease.requests * used / 100;
+                    let uses: Vec<i64> = opens.take(used as usize).map(|opens| {
+                        now + (opens.ms() + late).min(lease.length.ms())
+                    }).collect();
+                    arrived.extend(uses.iter().map(|at| at + TRAVEL.ms()));
+                    if is_reported {
+                        let at = uses.last().copied().unwrap_or(now);
                         let report = LeaseReport { id: lease.id, used, age: Span::ZERO, open: 0 };
                         reports.push((at, report));
                     }

@@ -42,8 +42,9 @@ fn what_a_client_is_told_is_left_does_not_fall_and_rise_when_a_lease_ends_unused
     lessee.update_windows(&[state], at(0));
     lessee.add_lease(
         Grantor::Coordinator,
-        Lease { id: 1, requests: 10, length: ms(4_750) },
+        &Lease { id: 1, requests: 10, length: ms(4_750), ..Lease::default() },
         RouteHint::default(),
+        at(0),
         at(0),
     );
     assert_eq!(left(&lessee, 0), 100);
@@ -64,8 +65,9 @@ fn a_clock_that_is_set_back_ends_leases() {
     let mut lessee = Lessee::default();
     lessee.add_lease(
         Grantor::Coordinator,
-        Lease { id: 1, requests: 10, length: ms(4_750) },
+        &Lease { id: 1, requests: 10, length: ms(4_750), ..Lease::default() },
         RouteHint::default(),
+        at(0),
         at(0),
     );
     assert!(lessee.consume(Cost::ONE, at(2_000)).is_some());
@@ -101,8 +103,9 @@ fn a_clock_that_is_set_back_again_and_again_by_a_little_makes_no_lease_longer() 
     let mut lessee = Lessee::default();
     lessee.add_lease(
         Grantor::Coordinator,
-        Lease { id: 1, requests: 1_000, length: ms(4_750) },
+        &Lease { id: 1, requests: 1_000, length: ms(4_750), ..Lease::default() },
         RouteHint::default(),
+        at(0),
         at(0),
     );
     // Every 100 ms it is looked at, set back by 40, and looked at again.
@@ -122,7 +125,13 @@ fn a_clock_that_is_set_back_again_and_again_by_a_little_makes_no_lease_longer() 
 /// When it asks for more, of requests at this pace under a lease of so many: each number of a request that does.
 fn renewals(requests: u32, via: RouteHint, pace: i64) -> Vec<i64> {
     let mut lessee = Lessee::default();
-    lessee.add_lease(Grantor::Coordinator, Lease { id: 1, requests, length: LONG_LEASE }, via, NOON);
+    lessee.add_lease(
+        Grantor::Coordinator,
+        &Lease { id: 1, requests, length: LONG_LEASE, ..Lease::default() },
+        via,
+        NOON,
+        NOON,
+    );
     let renews = |number: &i64| lessee.consume(Cost::ONE, at(number * pace)).unwrap().renew;
     (0..i64::from(requests)).filter(renews).collect()
 }
@@ -143,8 +152,8 @@ fn more_is_asked_for_once_when_a_quarter_of_a_large_lease_is_left_or_what_a_smal
 #[test]
 fn a_renewal_that_is_not_answered_is_made_again() {
     let mut lessee = Lessee::default();
-    let lease = Lease { id: 1, requests: 8, length: LONG_LEASE };
-    lessee.add_lease(Grantor::Coordinator, lease, RouteHint::default(), NOON);
+    let lease = Lease { id: 1, requests: 8, length: LONG_LEASE, ..Lease::default() };
+    lessee.add_lease(Grantor::Coordinator, &lease, RouteHint::default(), NOON, NOON);
     let renews = |lessee: &mut Lessee| (0..2).any(|_| lessee.consume(Cost::ONE, at(1)).unwrap().renew);
     assert!(!renews(&mut lessee) && renews(&mut lessee) && !renews(&mut lessee));
     lessee.end_call(at(1), &Acquire::default(), false, false);
@@ -158,8 +167,8 @@ fn a_few_requests_for_minutes_are_as_many_as_the_time_since_the_last_lease_says(
     assert_eq!(wish(&mut Lessee::default(), NOON), 2, "nothing is known");
     for (used, after, wants) in [(1, 60_000, 2), (3, 30_000, 6), (3, 179_000, 3), (8, 8_000, 20)] {
         let mut lessee = Lessee::default();
-        let lease = Lease { id: 1, requests: 10, length: LONG_LEASE };
-        lessee.add_lease(Grantor::Coordinator, lease, RouteHint::default(), NOON);
+        let lease = Lease { id: 1, requests: 10, length: LONG_LEASE, ..Lease::default() };
+        lessee.add_lease(Grantor::Coordinator, &lease, RouteHint::default(), NOON, NOON);
         for _ in 0..used {
             lessee.consume(Cost::ONE, NOON).unwrap();
         }
@@ -180,8 +189,8 @@ fn what_a_renewed_lease_will_hardly_be_used_for_is_given_back_with_the_call_that
     };
     let mut lessee = Lessee::default();
     lessee.update_windows(&[state], at(0));
-    let lease = Lease { id: 1, requests: 30, length: ms(4_750) };
-    lessee.add_lease(Grantor::Coordinator, lease, RouteHint::default(), at(0));
+    let lease = Lease { id: 1, requests: 30, length: ms(4_750), ..Lease::default() };
+    lessee.add_lease(Grantor::Coordinator, &lease, RouteHint::default(), at(0), at(0));
     // Five requests a second.
     let renews = (0..19).map(|number| lessee.consume(Cost::ONE, at(number * 200)).unwrap().renew);
     assert_eq!(renews.filter(|renews| *renews).count(), 1);
@@ -207,8 +216,8 @@ fn what_a_renewed_lease_will_hardly_be_used_for_is_given_back_with_the_call_that
 fn a_request_is_admitted_under_the_first_lease_that_has_enough_left_for_it() {
     let mut lessee = Lessee::default();
     for (id, requests) in [(1, 4), (2, 12)] {
-        let lease = Lease { id, requests, length: LONG_LEASE };
-        lessee.add_lease(Grantor::Coordinator, lease, RouteHint::default(), at(0));
+        let lease = Lease { id, requests, length: LONG_LEASE, ..Lease::default() };
+        lessee.add_lease(Grantor::Coordinator, &lease, RouteHint::default(), at(0), at(0));
     }
     let five = Cost::new(5);
     assert!(lessee.consume(five, at(1)).is_some() && lessee.consume(five, at(2)).is_some());

@@ -5,6 +5,7 @@ mod clocks;
 mod common;
 mod coordinator;
 mod coordinator_turns;
+mod deferred;
 mod every_window;
 mod in_flight;
 mod ledger;

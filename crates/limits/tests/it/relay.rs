@@ -22,7 +22,7 @@ fn at(milliseconds: i64) -> Timestamp {
 }
 
 pub fn granted(requests: u32) -> Acquired {
-    let lease = Some(Lease { id: 1, requests, length: ms(4_750) });
+    let lease = Some(Lease { id: 1, requests, length: ms(4_750), ..Lease::default() });
     let via = RouteHint { relay: true, age: Span::ZERO, hold: Span::ZERO };
     Acquired::Granted {
         windows: Vec::new(),
@@ -45,7 +45,7 @@ fn a_sublease_ends_before_the_lease_it_is_cut_from_and_rests_on_a_recent_confirm
     let take = Acquire { version: 1, wants: 10, lease_length: ms(4_750), ..Acquire::default() };
     relay.ingest(&take, at(0));
     let ask = relay.ask(1, 0, at(0));
-    let lease = Some(Lease { id: 1, requests: 100, length: ms(4_750) });
+    let lease = Some(Lease { id: 1, requests: 100, length: ms(4_750), ..Lease::default() });
     let granted = Acquired::Granted {
         windows: Vec::new(),
         delay: Span::ZERO,
@@ -78,7 +78,7 @@ fn a_clock_that_is_set_back_again_and_again_by_a_little_makes_no_sublease_longer
         delay: Span::ZERO,
         reservation: None,
         cost: Cost::ONE,
-        lease: Some(Lease { id: 1, requests: 100, length: ms(4_750) }),
+        lease: Some(Lease { id: 1, requests: 100, length: ms(4_750), ..Lease::default() }),
         via: RouteHint { relay: true, age: Span::ZERO, hold: Span::ZERO },
         open: false,
     };
@@ -120,6 +120,7 @@ fn when_the_coordinator_fails_a_window_counts_as_full_only_until_a_request_fits_
         relay.ingest(&single, NOON);
         let ask = relay.ask(1, 1, NOON);
         let full = Acquired::Limited {
+            lease: None,
             windows: Vec::new(),
             retry_after: ms(retry_after),
             via: RouteHint { relay: true, age: Span::ZERO, hold: Span::ZERO },

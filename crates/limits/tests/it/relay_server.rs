@@ -131,7 +131,8 @@ struct GenerousCoordinator(Cell<u32>);
 impl Upstream for GenerousCoordinator {
     async fn ask(&self, take: &Acquire) -> Result<Acquired, Unavailable> {
         self.0.set(take.queued);
-        let lease = Some(Lease { id: 1, requests: take.queued, length: take.lease_length });
+        let lease =
+            Some(Lease { id: 1, requests: take.queued, length: take.lease_length, ..Lease::default() });
         Ok(Acquired::Granted {
             windows: Vec::new(),
             delay: Span::ZERO,
