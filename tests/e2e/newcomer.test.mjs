@@ -7,8 +7,9 @@ import { join } from "node:path";
 import { test } from "node:test";
 
 import { before, openLog } from "../../scripts/lib/log.mjs";
-import { root } from "../../scripts/lib/places.mjs";
 import { Admin } from "./harness/admin.mjs";
+import { runCommands } from "./harness/commands.mjs";
+import { runnable } from "./harness/documents.mjs";
 import { freePort } from "./harness/ports.mjs";
 import { ask, copy, copyBuild, linkPackages, run, start, statusOf, wranglerEnv } from "./harness/project.mjs";
 import { waitFor } from "./harness/wait.mjs";
@@ -37,13 +38,7 @@ test("npm start prints lines that do what they say, and knows everything again a
   const [, token] = readFileSync(secrets, "utf8").match(/^KEYWARD_SETUP_TOKEN=(.+)$/m);
   assert.ok(first.lines.includes(`  Admin page  ${admin.base}/admin/#setup=${token}`), first.lines.join("\n"));
   // From the first owner to a key, by README's own lines.
-  const [, keys] = readFileSync(join(root, "README.md"), "utf8").split("\n## Keys\n");
-  const lines = Array.from(keys.split("\n## ")[0].matchAll(/```sh\n([^`]+)```/g), ([, block]) => block).join("");
-  const made = run("sh", ["-ec", lines.replaceAll("curl ", "curl -sS ").replaceAll(":8787", `:${port}`)], {
-    env: { ...process.env, SETUP_TOKEN: token },
-  });
-  assert.equal(await made.ended, 0, made.text());
-  assert.match(made.text(), /"plaintextKey":"kw_live_/);
+  await runCommands(t, runnable("README.md"), { gate: admin.base, env: { SETUP_TOKEN: token } });
   await first.stop();
 
   const second = await start(t, folder, port);
