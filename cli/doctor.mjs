@@ -1,21 +1,22 @@
 // `keyward doctor`: whether a gate that runs is whole, closed and the only way to its origin.
 
-import { join } from "node:path";
+import { relative } from "node:path";
 
 import { demoOf } from "../scripts/lib/demo.mjs";
 import { deployments, originOf, readConfig } from "../scripts/lib/deployment.mjs";
+import { secretsFile } from "../scripts/lib/deployment_secrets.mjs";
 import { ask, statusOf } from "../scripts/lib/http.mjs";
 import { readPolicies, realmsOf } from "../scripts/lib/policy.mjs";
 import { codeOf, Failure, messageOf } from "../scripts/lib/progress.mjs";
 import { readSecrets } from "../scripts/lib/secrets.mjs";
-import { DEV_VARS, folder, isHere, OWN, ownVersion, policyFile, readArgs } from "./folder.mjs";
+import { DEV_VARS, folder, isHere, ownVersion, policyFile, readArgs } from "./folder.mjs";
 
 const HELP = `usage: keyward doctor URL [--env NAME] [--policy FILE]
 
 Looks at a gate that runs, here or deployed: that it answers and has all it needs, that what the policy guards is refused without a
 credential, that the origin cannot be reached past it, that clocks and versions agree, and what wrangler.toml leaves open. The exit code is 1 if
 something is wrong. The gate's details are read with the set-up token, from .keyward/secrets.env or .dev.vars. --env: the environment of
-wrangler.toml that is deployed there.`;
+wrangler.toml that is deployed there, whose token is in .keyward/secrets.NAME.env.`;
 
 /** By how much the gate's clock may differ from this machine's: its answers tell whole seconds, and took some time. */
 const CLOCK_MS = 5_000;
@@ -52,7 +53,7 @@ export async function run(args) {
     );
   const config = ofEnvironment(await readConfig(folder), values.env);
   const findings = [
-    ...(await ofGate(origin, hostname)),
+    ...(await ofGate(origin, isHere(hostname) ? DEV_VARS : secretsFile(folder, values.env))),
     ...(await ofRefusals(origin, realms)),
     ...(await ofOrigins(realms, config)),
     ...(isHere(hostname) ? [] : ofConfig(config)),
@@ -84,10 +85,9 @@ function ofEnvironment(config, name) {
 /**
  * Whether it answers, and has all it needs.
  * @param {string} base
- * @param {string} hostname
+ * @param {string} file with the set-up token
  */
-async function ofGate(base, hostname) {
-  const file = isHere(hostname) ? DEV_VARS : join(OWN, "secrets.env");
+async function ofGate(base, file) {
   const { KEYWARD_SETUP_TOKEN: token } = readSecrets(file);
   const began = Date.now();
   const health = await ask(base, "/healthz");
@@ -100,17 +100,18 @@ async function ofGate(base, hostname) {
   const findings = [ok("it answers"), ...ofClock(health.headers.date, began)];
   const ready = await ask(base, "/readyz", token ? { Authorization: `Setup ${token}` } : {});
   const { parts, version } = ready.json() ?? {};
+  const shown = relative(process.cwd(), file);
   if (!parts) {
     const details = "its parts are not told";
     findings.push(
       ready.status === 200
         ? look(
             `it has all it needs; ${details}`,
-            "For each part and the version, put the deployment's KEYWARD_SETUP_TOKEN into .keyward/secrets.env.",
+            `For each part and the version, put the deployment's KEYWARD_SETUP_TOKEN into ${shown}.`,
           )
         : wrong(
             `it lacks something (/readyz: ${ready.status}), and ${details}`,
-            "Put the deployment's KEYWARD_SETUP_TOKEN into .keyward/secrets.env and ask again.",
+            `Put the deployment's KEYWARD_SETUP_TOKEN into ${shown} and ask again.`,
           ),
     );
     return findings;

@@ -1,5 +1,5 @@
 // The secrets of a deployment, in a file that git ignores and only its owner may read:
-//   npm run secrets [-- --rotate] [--rotate-identity] [--policy FILE]
+//   npm run secrets [-- --rotate] [--rotate-identity] [--env NAME] [--policy FILE]
 // Makes those that are not there yet. With --rotate, KEYWARD_SECRET becomes a previous one, under which
 // keys stay valid, and a new one is made. With --rotate-identity, the next KEYWARD_IDENTITY_KEY signs from now on, which origins
 // know already. README, Deploying, says how they get to the platform.
@@ -17,10 +17,18 @@ await runMain(async () => {
   let values;
   try {
     ({ values } = parseArgs({
-      options: { rotate: { type: "boolean" }, "rotate-identity": { type: "boolean" }, policy: { type: "string" } },
+      options: {
+        rotate: { type: "boolean" },
+        "rotate-identity": { type: "boolean" },
+        env: { type: "string" },
+        policy: { type: "string" },
+      },
     }));
   } catch (error) {
-    throw new Failure(error.message, "npm run secrets -- --rotate, --rotate-identity or --policy keyward.toml");
+    throw new Failure(
+      error.message,
+      "npm run secrets -- --rotate, --rotate-identity, --env staging or --policy keyward.toml",
+    );
   }
   // It reads the policy with a package.
   await setup(new Steps(setupSteps()));
@@ -32,6 +40,7 @@ await runMain(async () => {
     policy,
     rotate: values.rotate,
     rotateIdentity: values["rotate-identity"],
+    env: values.env,
     deploy: "npx wrangler deploy",
   });
 });

@@ -4,17 +4,32 @@ import { mkdirSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 
 import { readPolicies, realmsOf, secretsOf } from "./policy.mjs";
+import { Failure } from "./progress.mjs";
 import { appendSecrets, MADE, readSecrets, refuseUnfit, replaceSecrets } from "./secrets.mjs";
 
 const COMMENT = "# Secrets of the deployment. Keep a copy in a safe place: without KEYWARD_SECRET no key is valid.";
 
 /**
+ * Where those of a deployment are: of an environment of wrangler.toml in a file of its own.
+ * @param {string} folder
+ * @param {string} [env]
+ */
+export function secretsFile(folder, env) {
+  if (env !== undefined && !/^[\w-]+$/.test(env))
+    throw new Failure(
+      `${JSON.stringify(env)} is no environment`,
+      "Its name as wrangler.toml has it: staging for [env.staging].",
+    );
+  return join(folder, ".keyward", env === undefined ? "secrets.env" : `secrets.${env}.env`);
+}
+
+/**
  * Makes those that are not there yet, and says what to do with them. With `rotate`, KEYWARD_SECRET becomes a previous one, under which
  * keys stay valid, and a new one is made. With `rotateIdentity`, the next KEYWARD_IDENTITY_KEY signs from now on, which origins know already.
- * @param {{ folder: string, policy: string, rotate?: boolean, rotateIdentity?: boolean, deploy: string }} how `deploy`: the command that deploys
+ * @param {{ folder: string, policy: string, rotate?: boolean, rotateIdentity?: boolean, env?: string, deploy: string }} how `env`: the environment of wrangler.toml; `deploy`: the command that deploys
  */
-export async function makeSecrets({ folder, policy, rotate = false, rotateIdentity = false, deploy }) {
-  const file = join(folder, ".keyward", "secrets.env");
+export async function makeSecrets({ folder, policy, rotate = false, rotateIdentity = false, env, deploy }) {
+  const file = secretsFile(folder, env);
   const policies = await readPolicies(policy, folder);
   const named = secretsOf(realmsOf(policies));
   const { page = "/admin" } = policies.get(policy).admin ?? {};
@@ -52,9 +67,10 @@ export async function makeSecrets({ folder, policy, rotate = false, rotateIdenti
     console.log(
       `The policy names more, which others have made: add them to the file, NAME=value a line: ${others.join(", ")}.`,
     );
+  const at = env === undefined ? "" : ` --env ${env}`;
   console.log(`
-  A first deployment       ${deploy} --secrets-file ${shown}
-  One that is deployed     npx wrangler secret bulk ${shown}
+  A first deployment       ${deploy}${at} --secrets-file ${shown}
+  One that is deployed     npx wrangler secret bulk ${shown}${at}
   The first owner          https://YOUR-HOST${page}/#setup=${made.KEYWARD_SETUP_TOKEN ?? known.KEYWARD_SETUP_TOKEN}`);
 }
 

@@ -47,6 +47,25 @@ test("the secrets of a deployment are kept in a file that git ignores, and the o
   assert.equal(statSync(file).mode & 0o777, 0o600);
 });
 
+test("each environment has secrets in a file of its own, and a name that is no environment's is refused", async (t) => {
+  const { folder, file, secrets } = project(t);
+  const { values: plain } = await secrets();
+  const { text } = await secrets("--env", "staging");
+  assert.match(text, /deploy --env staging --secrets-file \.keyward\/secrets\.staging\.env\n/);
+  assert.match(text, /secret bulk \.keyward\/secrets\.staging\.env --env staging\n/);
+  const own = join(folder, ".keyward", "secrets.staging.env");
+  assert.equal(statSync(own).mode & 0o777, 0o600);
+  const staging = readSecrets(own);
+  for (const [name, value] of Object.entries(plain)) assert.notEqual(staging[name], value, name);
+  await secrets("--env", "staging", "--rotate");
+  assert.equal(readSecrets(own).KEYWARD_SECRET_PREVIOUS, staging.KEYWARD_SECRET);
+  assert.deepEqual(readSecrets(file), plain, "those of others are as they were");
+  const { ended, text: said } = run(process.execPath, ["scripts/secrets.mjs", "--env", "../up"], { cwd: folder });
+  assert.equal(await ended, 1);
+  assert.match(said(), /"..\/up" is no environment/);
+  assert.deepEqual(readdirSync(join(folder, ".keyward")).sort(), ["secrets.env", "secrets.staging.env"]);
+});
+
 test("the next identity key signs after a rotation, the one before stays published, and there is another next one", async (t) => {
   const { secrets } = project(t);
   const first = (await secrets("--rotate-identity")).values;
