@@ -63,6 +63,13 @@ function patternOf(answer) {
   return new RegExp(`^${lines.join("")}$`);
 }
 
+/** @param {TestContext} t */
+function emptyFolder(t) {
+  const folder = mkdtempSync(join(tmpdir(), "keyward-commands-"));
+  t.after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 10 }));
+  return folder;
+}
+
 /** A block whose only line starts a server of Node's, in a terminal of its own. */
 const SERVER = /^node (\S+\.mjs)$/;
 
@@ -71,14 +78,13 @@ const SERVER = /^node (\S+\.mjs)$/;
  * with a name is that file. Each command must succeed, and print its answer if it has one.
  * @param {TestContext} t
  * @param {Block[]} blocks
- * @param {{ gate?: string, origin?: string, files?: Record<string, string>, links?: Record<string, string>, env?: Record<string, string>, values?: Record<string, string> }} options
- *   `gate`: where it is; `origin`: the port of 127.0.0.1 that stands for the documents' origin; `links`: what of the project is in the folder,
+ * @param {{ folder?: string, gate?: string, origin?: string, files?: Record<string, string>, links?: Record<string, string>, env?: Record<string, string>, values?: Record<string, string> }} options
+ *   `folder`: where, in place of an empty one; `gate`: where it is; `origin`: the port of 127.0.0.1 that stands for the documents' origin; `links`: what of the project is in the folder,
  *   by its name there; `values`: what stands for texts of the commands that a reader has to fill in
  */
 export async function runCommands(t, blocks, options) {
   const { gate = GATE, origin = "9000", files = {}, links = {}, env = {}, values = {} } = options;
-  const folder = mkdtempSync(join(tmpdir(), "keyward-commands-"));
-  t.after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 10 }));
+  const folder = options.folder ?? emptyFolder(t);
   const filledIn = Object.entries({ ...Object.fromEntries(GATES.map((url) => [url, gate])), ...values });
   const here = (/** @type {string} */ text) =>
     filledIn.reduce((text, [from, to]) => text.replaceAll(from, to), text).replaceAll(/\b9000\b/g, origin);
@@ -89,7 +95,8 @@ export async function runCommands(t, blocks, options) {
   for (const [name, text] of Object.entries({ ".curlrc": "silent\nshow-error\n", ...files }))
     writeFileSync(join(folder, name), text);
   // A server of a document may use a package.
-  for (const [name, target] of Object.entries({ node_modules: "node_modules", ...links }))
+  const packages = options.folder ? {} : { node_modules: "node_modules" };
+  for (const [name, target] of Object.entries({ ...packages, ...links }))
     symlinkSync(join(root, target), join(folder, name));
   for (const { text } of blocks) {
     const [, name] = text.match(/^\/\/ (\S+\.mjs)\b/) ?? [];

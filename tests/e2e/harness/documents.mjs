@@ -45,6 +45,14 @@ const NOT_RUN = [
   ["docs/migrating/kong.md", "date -u", "Kong's command and a gateway"],
   ["docs/migrating/unkey.md", "cursor=", "asks Unkey, with a key of an account there"],
   [
+    "docs/operating.md",
+    "npx wrangler deploy --env staging --secrets-file .keyward/secrets.staging.env\n",
+    "needs an account at Cloudflare",
+  ],
+  ["docs/operating.md", "npx wrangler secret bulk", "the same"],
+  ["docs/operating.md", "npx wrangler secret delete", "the same"],
+  ["docs/operating.md", "npx wrangler rollback", "the same"],
+  [
     "docs/recipes.md",
     /^npm start -- --policy \S+\.toml$/,
     "recipes.test.mjs starts the same gate; start.test.mjs tries the command",
