@@ -33,7 +33,13 @@ import { gateWorker, internetWorker, OBJECTS, pageWorker } from "./workers.mjs";
  */
 export async function startGate(options = {}) {
   const gate = new Gate(options, await startOrigin());
-  await gate.start();
+  try {
+    await gate.start();
+  } catch (error) {
+    // What listens would keep the tests' process alive, with nothing left to do.
+    await gate.stop();
+    throw error;
+  }
   return gate;
 }
 
@@ -111,7 +117,6 @@ export class Gate {
           await this.#end();
           continue;
         }
-        await this.stop();
         throw error;
       }
     }
