@@ -86,6 +86,27 @@ fn llms_txt_has_a_title_and_a_summary_and_leads_to_every_document() {
     }
 }
 
+/// A way from a first start to a gate that others rely on.
+const WAY: [&str; 6] = ["Start", "Protect", "Limit", "Deploy", "Watch", "Recover"];
+
+#[test]
+fn readme_and_llms_txt_lead_through_the_documents_in_one_order_and_readme_past_none() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let (_, section) = readme.split_once("\n## Documentation\n").unwrap();
+    let (section, _) = section.split_once("\n## ").unwrap();
+    let steps: Vec<&str> = between(section, "\n| **", '*').collect();
+    assert_eq!(steps, [&WAY[..], &["Look up"]].concat());
+    let llms = fs::read_to_string(root().join("llms.txt")).unwrap();
+    let parts: Vec<&str> = between(&llms, "\n## ", '\n').take(WAY.len()).collect();
+    assert_eq!(parts, WAY);
+    let linked: BTreeSet<PathBuf> = between(section, "](", ')')
+        .map(|link| root().join(link.split_once('#').map_or(link, |(path, _)| path)))
+        .collect();
+    for document in documents().iter().filter(|document| document.parent() == Some(&root().join("docs"))) {
+        assert!(linked.contains(document), "README leads to no {}", document.display());
+    }
+}
+
 #[test]
 fn each_decision_is_on_one_page_and_in_the_list_and_no_number_is_left_out() {
     fn numbers<'a>(text: &'a str, before: &str) -> Vec<(usize, &'a str)> {
