@@ -27,7 +27,7 @@ use keyward_gate::{
     admin::{self, AdminCaller},
     denial::Denial,
     handle::Builtin,
-    in_flight::READ_WITHIN,
+    in_flight::{READ_WITHIN, Sender},
     platform::Platform as _,
     refusal::Answer,
     request::{Client, RequestParts},
@@ -155,7 +155,7 @@ impl AdminPort for Front<'_> {
         };
         let mut bytes = Vec::new();
         let see = |piece: &[u8]| bytes.extend_from_slice(piece);
-        let read = self.request.read_body((&bodies, &whose), most, READ_WITHIN, see).await;
+        let read = self.request.read_body((&bodies, Sender::new(whose)), most, READ_WITHIN, see).await;
         let held = read.map_err(|denial| match denial {
             Denial::BodyTooLarge => BodyError::TooLarge(most),
             Denial::LateBody => BodyError::Late,

@@ -44,21 +44,22 @@ export function vacatePlace(name) {
   places.delete(name);
 }
 
-/** Size of the first buffer, in bytes, for a body of unknown length. */
-const FIRST = 16 * 1024;
+/** Bytes of the first piece of a body that is read, and most bytes of a later one, which is as large as what has come. */
+const FIRST = 64 * 1024;
+const LARGEST = 1024 * 1024;
 
 /**
- * Reads the whole body of a request into one buffer; or says why there is none.
+ * Reads the whole body of a request, in pieces; or says why there is none.
  * @param {Request} request
  * @param {number} most bytes
  * @param {number} milliseconds until all of it must have come
  * @param {Promise<typeof NO_BODY.gaveWay>} givesWay settles when the room is needed for others
- * @param {(bytes: number) => boolean} grow reserves room for this many bytes in all, for a body of unknown length; false if there is none
- * @returns {Promise<Uint8Array | NoBody>}
+ * @param {(bytes: number) => boolean} grow reserves room for this many bytes in all; false if there is none
+ * @returns {Promise<Uint8Array[] | NoBody>}
  */
 export async function read(request, most, milliseconds, givesWay, grow) {
   // It has been read, and was empty.
-  if (request.bodyUsed || request.body === null) return new Uint8Array();
+  if (request.bodyUsed || request.body === null) return [];
   // The runtime forwards the body of a GET by itself.
   const isCopied = request.method === "GET" || request.method === "HEAD";
   const stream = /** @type {ReadableStream} */ ((isCopied ? request.clone() : request).body);
@@ -69,7 +70,9 @@ export async function read(request, most, milliseconds, givesWay, grow) {
     timer = setTimeout(resolve, milliseconds, NO_BODY.late);
   });
   const length = request.headers.get("content-length");
-  const whole = readWhole(reader, length === null ? undefined : Number(length), most, grow).catch(
+  // The runtime keeps what is read of a clone for the request itself, too.
+  const reserve = isCopied ? (/** @type {number} */ bytes) => grow(2 * bytes) : grow;
+  const whole = readWhole(reader, length === null ? Infinity : Number(length), most, reserve).catch(
     () => NO_BODY.brokenOff,
   );
   try {
@@ -85,33 +88,43 @@ export async function read(request, most, milliseconds, givesWay, grow) {
 
 /**
  * @param {ReadableStreamBYOBReader} reader
- * @param {number | undefined} length
+ * @param {number} length that the runtime makes sure of, or infinity
  * @param {number} most
- * @param {(bytes: number) => boolean} grow
- * @returns {Promise<Uint8Array | NoBody>}
+ * @param {(bytes: number) => boolean} reserve
+ * @returns {Promise<Uint8Array[] | NoBody>}
  */
-async function readWhole(reader, length, most, grow) {
+async function readWhole(reader, length, most, reserve) {
+  const pieces = [];
   // One byte more than is allowed, to notice a body that is too large.
-  if (length === undefined && !grow(FIRST)) return NO_BODY.gaveWay;
-  let buffer = new ArrayBuffer(Math.min(length ?? FIRST, most + 1));
+  const end = Math.min(length, most + 1);
   let filled = 0;
-  // The runtime makes sure that the body has exactly this length.
-  while (filled !== length) {
-    if (filled > most) return NO_BODY.tooLarge;
-    if (filled === buffer.byteLength) {
-      const bytes = Math.min(4 * filled, most + 1);
-      if (!grow(Math.min(bytes, most))) return NO_BODY.gaveWay;
-      const larger = new ArrayBuffer(bytes);
-      new Uint8Array(larger).set(new Uint8Array(buffer));
-      buffer = larger;
-    }
+  while (filled < end) {
+    const size = Math.min(end - filled, Math.max(FIRST, Math.min(filled, LARGEST)));
+    if (!reserve(filled + size)) return NO_BODY.gaveWay;
+    const piece = await readPiece(reader, size);
+    pieces.push(piece);
+    filled += piece.byteLength;
+    if (piece.byteLength < size) break;
+  }
+  return filled > most ? NO_BODY.tooLarge : pieces;
+}
+
+/**
+ * The next bytes of a body: this many, or fewer at its end.
+ * @param {ReadableStreamBYOBReader} reader
+ * @param {number} size
+ */
+async function readPiece(reader, size) {
+  let buffer = new ArrayBuffer(size);
+  let filled = 0;
+  while (filled < size) {
     const { done, value } = await reader.read(new Uint8Array(buffer, filled));
     if (value) buffer = value.buffer;
     if (done) break;
     filled += value.byteLength;
   }
   // Keep no more memory than was reserved.
-  return new Uint8Array(filled < buffer.byteLength ? buffer.slice(0, filled) : buffer);
+  return new Uint8Array(buffer.transfer(filled));
 }
 
 /** Bytes that a client may still have to send when its connection is closed, and get the response all the same: workerd reads that many. */

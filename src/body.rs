@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, rc::Rc};
 
-use js_sys::{Promise, Uint8Array, futures::JsFuture};
+use js_sys::{Array, Promise, Uint8Array, futures::JsFuture};
 use wasm_bindgen::{
     JsCast, JsValue,
     prelude::{Closure, wasm_bindgen},
@@ -13,13 +13,13 @@ use super::{background, clock};
 use keyward_core::time::Span;
 use keyward_gate::{
     denial::Denial,
-    in_flight::{InFlight, Room},
+    in_flight::{InFlight, Room, Sender},
 };
 
 /// How long room is kept beyond what a body may take: whoever reads it gives it back.
 const SPARE: Span = Span::from_secs(1);
 /// Bytes of a body that are looked at at once.
-const PIECE_BYTES: u32 = 64 * 1024;
+const PART_BYTES: u32 = 64 * 1024;
 
 /// The bodies of one kind that are in flight, and the room for them.
 pub type Bodies = Rc<RefCell<InFlight>>;
@@ -53,6 +53,7 @@ pub fn the_known() -> Bodies {
 
 #[wasm_bindgen(raw_module = "keyward-body")]
 extern "C" {
+    /// The pieces of the body, or why there is none.
     #[wasm_bindgen(catch, js_name = read)]
     fn read_all(
         request: &web_sys::Request,
@@ -81,8 +82,8 @@ impl Place {
     ///
     /// # Errors
     /// [`Denial::Overloaded`]
-    pub fn take(all: &Bodies, whose: &str, bytes: usize, span: Span) -> Result<Self, Denial> {
-        let taken = Room::take(all, whose, bytes, clock::now(), span);
+    pub fn take(all: &Bodies, sender: Sender, bytes: usize, span: Span) -> Result<Self, Denial> {
+        let taken = Room::take(all, sender, bytes, clock::now(), span);
         let (room, gave_way) = taken.ok_or(Denial::Overloaded)?;
         gave_way.iter().for_each(|name| vacate_place(name));
         let name = room.name();
@@ -110,8 +111,8 @@ impl Drop for Place {
 
 /// A body that was read, in its room until this is dropped.
 pub struct Held {
-    /// The body.
-    pub bytes: Uint8Array,
+    /// The body, in pieces. Whoever sends it on takes them.
+    pub pieces: Array<Uint8Array>,
     place: Rc<Place>,
 }
 
@@ -133,15 +134,13 @@ fn no_body(why: &JsValue) -> Denial {
     }
 }
 
-/// Reads a request's body, and shows it piece by piece; `None` if it has none. `declared` is the length in bytes that its
-/// header says, if it says one.
+/// Reads a request's body, and shows it piece by piece; `None` if it has none.
 ///
 /// # Errors
 /// As [`keyward_gate::request::RequestParts::body`].
 pub async fn read(
     (request, context): (&web_sys::Request, &Context),
-    declared: Option<u64>,
-    (all, whose): (&Bodies, &str),
+    (all, sender): (&Bodies, Sender),
     most: usize,
     within: Span,
     mut see: impl FnMut(&[u8]),
@@ -149,8 +148,8 @@ pub async fn read(
     if request.body().is_none() {
         return Ok(None);
     }
-    let bytes = declared.unwrap_or_default().min(most as u64) as usize;
-    let place = Rc::new(Place::take(all, whose, bytes, within + SPARE)?);
+    // It takes room as it comes: what a header says of its length may never come.
+    let place = Rc::new(Place::take(all, sender, 0, within + SPARE)?);
     let grow = Closure::new({
         let place = Rc::clone(&place);
         move |bytes: u32| place.grow(bytes as usize)
@@ -163,19 +162,23 @@ pub async fn read(
         let _ = JsFuture::from(reading).await;
     });
     let body = JsFuture::from(body).await.map_err(|_| Denial::Internal)?;
-    let body: Uint8Array = body.dyn_into().map_err(|why| no_body(&why))?;
-    if !place.room.has_come(body.length() as usize, clock::now(), SPARE) {
+    let body: Array = body.dyn_into().map_err(|why| no_body(&why))?;
+    let pieces: Array<Uint8Array> = body.unchecked_into();
+    let length: u32 = pieces.iter().map(|piece| piece.length()).sum();
+    if !place.room.has_come(length as usize, clock::now(), SPARE) {
         return Err(Denial::Overloaded);
     }
-    // The body is in memory once: here there is a piece of it at a time.
-    let mut piece = Vec::new();
-    let mut at = 0;
-    while at < body.length() {
-        let end = at.saturating_add(PIECE_BYTES).min(body.length());
-        piece.resize((end - at) as usize, 0);
-        body.subarray(at, end).copy_to(&mut piece);
-        see(&piece);
-        at = end;
+    // The body is in memory once: here there is a part of it at a time.
+    let mut part = Vec::new();
+    for piece in pieces.iter() {
+        let mut at = 0;
+        while at < piece.length() {
+            let end = at.saturating_add(PART_BYTES).min(piece.length());
+            part.resize((end - at) as usize, 0);
+            piece.subarray(at, end).copy_to(&mut part);
+            see(&part);
+            at = end;
+        }
     }
-    Ok(Some(Held { bytes: body, place }))
+    Ok(Some(Held { pieces, place }))
 }

@@ -57,7 +57,7 @@ const MOST_READ = 256 * 1024;
 /**
  * What is held until the origin has responded.
  * @typedef {object} Held
- * @property {Uint8Array} [body] the body, if the gate has read it
+ * @property {Uint8Array[]} [body] the pieces of the body, if the gate has read it; they are taken out of the list
  * @property {Promise<unknown>} [givesWay] settles when the room for the copy of a body is needed for others; undefined if there is no copy
  * @property {() => void} [hasCome] called when the whole body has come, if that is before the response begins
  */
@@ -127,8 +127,10 @@ async function pass(way, request, fetcher, handler, env, context, { body: read, 
   void givesWay?.then(() => giveUp(NO_ANSWER.gaveWay));
   if (way.open !== "") whenAborted(request.signal, () => giveUp(NO_ANSWER.brokenOff));
   let sink;
+  // What is read of a copy is not sent.
+  const pieces = read?.splice(0) ?? [];
   if (read && !isCopied) {
-    init.body = read;
+    init.body = bodyOf(pieces);
   } else if (body && !isCopied) {
     const length = request.headers.get("content-length");
     const stream = length === null ? new IdentityTransformStream() : new FixedLengthStream(Number(length));
@@ -153,6 +155,32 @@ async function pass(way, request, fetcher, handler, env, context, { body: read, 
     patience.end();
     // From now on the runtime reads no faster than the origin does.
     void watched?.cancel().catch(() => {});
+  }
+}
+
+/**
+ * A body that is in memory. The runtime would copy all of a buffer and keep both, so that only a small one is given to it.
+ * @param {Uint8Array[]} pieces are taken out of the list as they are sent
+ */
+function bodyOf(pieces) {
+  if (pieces.length < 2) return pieces.pop() ?? new Uint8Array();
+  const length = pieces.reduce((sum, piece) => sum + piece.byteLength, 0);
+  const { readable, writable } = new FixedLengthStream(length);
+  void sendPieces(pieces, writable.getWriter());
+  return readable;
+}
+
+/**
+ * @param {Uint8Array[]} pieces
+ * @param {WritableStreamDefaultWriter} writer
+ */
+async function sendPieces(pieces, writer) {
+  try {
+    for (let piece = pieces.shift(); piece; piece = pieces.shift()) await writer.write(piece);
+    await writer.close();
+  } catch {
+    // The origin accepts no more: it may have responded, and the response says why.
+    pieces.length = 0;
   }
 }
 

@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 
-use js_sys::{Function, Promise, Uint8Array, futures::JsFuture};
+use js_sys::{Array, Function, Promise, Uint8Array, futures::JsFuture};
 use wasm_bindgen::{JsCast, JsValue, closure::Closure, prelude::wasm_bindgen};
 use worker::{Env, web_sys, worker_sys::Context as JsContext};
 
@@ -17,6 +17,7 @@ use super::{
 use keyward_gate::{
     Gate,
     handle::{Forward, OriginFailure},
+    in_flight::Sender,
 };
 
 #[wasm_bindgen(raw_module = "keyward-verdict")]
@@ -27,7 +28,7 @@ extern "C" {
         request: &web_sys::Request,
         env: &Env,
         context: &JsContext,
-        held: Option<&Uint8Array>,
+        held: Option<&Array<Uint8Array>>,
         gives_way: Option<&Promise>,
         has_come: Option<&Function>,
     ) -> Result<Promise, JsValue>;
@@ -63,7 +64,7 @@ async fn ask(
     let place = forward
         .copy
         .as_ref()
-        .map(|room| Place::take(&body::copies(), &room.network, room.bytes, room.within))
+        .map(|room| Place::take(&body::copies(), Sender::new(&*room.network), room.bytes, room.within))
         .transpose()
         .map_err(|_| {
             gate::never_sent(forward.open.clone(), env, request.context);

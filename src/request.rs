@@ -2,7 +2,7 @@
 
 use std::{cell::OnceCell, ops::Range};
 
-use js_sys::{Promise, Reflect, Uint8Array, futures::JsFuture};
+use js_sys::{Array, Promise, Reflect, Uint8Array, futures::JsFuture};
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 use worker::{Context, web_sys};
 
@@ -11,7 +11,7 @@ use super::{
     policy,
 };
 use keyward_core::{network, time::Span};
-use keyward_gate::{denial::Denial, hint, request::RequestParts, request_body};
+use keyward_gate::{denial::Denial, hint, in_flight::Sender, request::RequestParts};
 
 #[wasm_bindgen(module = "/src/glue.js")]
 extern "C" {
@@ -117,13 +117,12 @@ impl<'a> WebRequest<'a> {
     /// As [`RequestParts::body`].
     pub async fn read_body(
         &self,
-        room: (&Bodies, &str),
+        room: (&Bodies, Sender),
         most: usize,
         within: Span,
         see: impl FnMut(&[u8]),
     ) -> Result<Option<Held>, Denial> {
-        let declared = request_body::declared_length(self);
-        body::read((&self.raw, self.context), declared, room, most, within, see).await
+        body::read((&self.raw, self.context), room, most, within, see).await
     }
 
     /// Whether the body was read.
@@ -132,10 +131,10 @@ impl<'a> WebRequest<'a> {
     }
 
     /// The body, if it was read, with its room for this long.
-    pub fn held(&self, span: Span) -> Option<&Uint8Array> {
+    pub fn held(&self, span: Span) -> Option<&Array<Uint8Array>> {
         let held = self.held.get()?;
         held.keep(span);
-        Some(&held.bytes)
+        Some(&held.pieces)
     }
 }
 
@@ -179,8 +178,15 @@ impl RequestParts for WebRequest<'_> {
         }
     }
 
-    async fn body(&self, most: usize, within: Span, see: impl FnMut(&[u8])) -> Result<(), Denial> {
-        let read = self.read_body((&body::webhooks(), &self.network()), most, within, see).await?;
+    async fn body(
+        &self,
+        most: usize,
+        within: Span,
+        is_known: bool,
+        see: impl FnMut(&[u8]),
+    ) -> Result<(), Denial> {
+        let sender = Sender { name: self.network(), is_known };
+        let read = self.read_body((&body::webhooks(), sender), most, within, see).await?;
         match read {
             None => Ok(()),
             Some(held) => self.held.set(held).map_err(|_| Denial::Internal),

@@ -13,10 +13,10 @@ const MIB = 1 << 20;
 const BODY = Buffer.from('{"id":"evt_1","note":"gr\u00fc\u00dfe"}\n');
 const SENDER = "192.0.2.2";
 
-const deliver = (gate, { from = SENDER, body = BODY, sign = signature(body), sent = body } = {}) =>
+const deliver = (gate, { from = SENDER, body = BODY, sign = signature(body), sent = body, host = "hooks.test" } = {}) =>
   gate.send({
     method: "POST",
-    host: "hooks.test",
+    host,
     target: "/events",
     body: sent,
     headers: { "Stripe-Signature": sign, "CF-Connecting-IP": from },
@@ -144,6 +144,40 @@ describe("a webhook's body", () => {
       (await Promise.all(answers)).map(({ status }) => status),
       answers.map(() => 200),
     );
+  });
+
+  it("of 26 MB and small ones of its network pass beside each other, and it is in memory once", async () => {
+    const host = "large-hooks.test";
+    const large = Buffer.alloc(26_000_000, "x");
+    assert.equal((await deliver(gate, { host })).status, 200);
+    const release = [];
+    gate.origin.answer = async (_, response, recorded) => {
+      await recorded.complete;
+      if (recorded.body.length < large.length) return response.end("ok");
+      release.push(() => response.end("ok"));
+    };
+    const before = gate.memory();
+    const answer = deliver(gate, { host, body: large });
+    await waitFor("it to be at the origin", () => release.length === 1);
+    // The runtime copies what it is given as one buffer.
+    assert.ok(gate.memory() - before < 1.8 * large.length, `${Math.round((gate.memory() - before) / MIB)} MiB`);
+    for (const sent of [BODY, inChunks(BODY)]) assert.equal((await deliver(gate, { host, sent })).status, 200);
+    for (const go of release) go();
+    assert.equal((await answer).status, 200);
+    gate.origin.reset();
+    const whole = await deliver(gate, { host, body: large, sent: inChunks(large, 1_000_000), from: FORGER });
+    assert.equal(whole.status, 200, "from a network that has delivered nothing yet, if there is room");
+    assert.ok(gate.origin.last.body.equals(large));
+  });
+
+  it("holds no room by what its headers say alone", async () => {
+    const heads = Array.from({ length: 12 }, (_, i) =>
+      begin(gate.url, "large-hooks.test", head(["Content-Length: 26000000"], { from: `198.51.100.${i}` })),
+    );
+    const large = Buffer.alloc(26_000_000, "x");
+    assert.equal((await deliver(gate, { host: "large-hooks.test", body: large, from: "192.0.2.9" })).status, 200);
+    assert.ok(heads.every(({ status }) => !status));
+    for (const { socket } of heads) socket.destroy();
   });
 
   it("leaves nothing in memory: what 600 that stall have taken is used again", async () => {

@@ -138,7 +138,7 @@ impl<P: Platform> Pipeline<'_, P> {
         let is_sender =
             self.memory.borrow_mut().penalty_box.has_delivered(&source.network, self.platform.now());
         let within = if is_sender { READ_WITHIN } else { self.may_deliver(&source)? };
-        let read = request.body(most, within, |piece| check.see(piece)).await;
+        let read = request.body(most, within, is_sender, |piece| check.see(piece)).await;
         let decided = read.and_then(|()| check.finish());
         match &decided {
             Ok(_) => self.memory.borrow_mut().penalty_box.note_delivery(&source.network, self.platform.now()),

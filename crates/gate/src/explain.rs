@@ -123,7 +123,7 @@ impl RequestParts for Supposed<'_> {
         false
     }
 
-    async fn body(&self, _: usize, _: Span, _: impl FnMut(&[u8])) -> Result<(), Denial> {
+    async fn body(&self, _: usize, _: Span, _: bool, _: impl FnMut(&[u8])) -> Result<(), Denial> {
         Ok(())
     }
 }

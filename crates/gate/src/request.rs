@@ -22,12 +22,19 @@ pub trait RequestParts {
     /// Whether there is anything in a body of which no length is said. What has not come within this time counts as
     /// something.
     async fn has_content(&self, within: Span) -> bool;
-    /// Shows the body, piece by piece, if it comes within this time.
+    /// Shows the body, piece by piece, if it comes within this time. `is_known` says whether what its network sent lately
+    /// was found to be right ([`Sender`](crate::in_flight::Sender)).
     ///
     /// # Errors
     /// [`Denial::BodyTooLarge`] if it has more bytes than this, [`Denial::Overloaded`] if there is no room for it,
     /// [`Denial::LateBody`] if it takes longer, [`Denial::BrokenBody`] if it breaks off.
-    async fn body(&self, most: usize, within: Span, see: impl FnMut(&[u8])) -> Result<(), Denial>;
+    async fn body(
+        &self,
+        most: usize,
+        within: Span,
+        is_known: bool,
+        see: impl FnMut(&[u8]),
+    ) -> Result<(), Denial>;
 }
 
 /// Who sends a request: what is read of each.

@@ -11,7 +11,7 @@ use keyward_gate::{
     admission::Admission,
     denial::Denial,
     gate::Identity,
-    in_flight::{InFlight, READ_WITHIN},
+    in_flight::{InFlight, READ_WITHIN, Sender},
 };
 use keyward_policy::{Requirement, Route, Webhook};
 use keyward_testing::{
@@ -202,7 +202,7 @@ fn room(most: usize, most_of_one: usize) -> InFlight {
 
 /// Takes room for 20 KiB; the place, and those that gave way for it.
 fn take(room: &mut InFlight, whose: &str) -> Option<(u64, Vec<u64>)> {
-    room.take(whose, 20 * KIB, NOON, READ_WITHIN)
+    room.take(Sender::new(whose), 20 * KIB, NOON, READ_WITHIN)
 }
 
 /// The same for a body that has come since.
@@ -231,16 +231,98 @@ fn room_is_bounded_in_all_and_for_each_network() {
 #[test]
 fn a_body_that_is_larger_than_a_networks_part_is_there_alone_of_it() {
     let mut room = room(100 * KIB, 20 * KIB);
-    let large = |room: &mut InFlight, whose| room.take(whose, 60 * KIB, NOON, READ_WITHIN);
+    let large = |room: &mut InFlight, whose| room.take(Sender::new(whose), 60 * KIB, NOON, READ_WITHIN);
     let (first, _) = large(&mut room, "a").unwrap();
     assert_eq!(large(&mut room, "a").unwrap().1, [first], "its own gives way");
-    take(&mut room, "b").unwrap();
-    take(&mut room, "c").unwrap();
-    assert!(large(&mut room, "d").is_some(), "what comes gives way to nobody but who has most under way");
     let mut chunked = self::room(100 * KIB, 20 * KIB);
-    let (id, _) = chunked.take("a", 16 * KIB, NOON, READ_WITHIN).unwrap();
+    let (id, _) = chunked.take(Sender::new("a"), 16 * KIB, NOON, READ_WITHIN).unwrap();
     assert_eq!(chunked.grow(id, 60 * KIB, NOON), Some(vec![]));
     assert_eq!(chunked.grow(id, 120 * KIB, NOON), None, "there is no more room than that");
+}
+
+/// A large body beside a part of 20 KiB, and a small one.
+const LARGE: usize = 60 * KIB;
+
+fn known(name: &str) -> Sender {
+    Sender { is_known: true, ..Sender::new(name) }
+}
+
+#[test]
+fn a_large_body_and_small_ones_of_one_network_do_not_keep_each_other_out() {
+    let mut room = room(100 * KIB, 20 * KIB);
+    let (large, _) = room.take(Sender::new("a"), LARGE, NOON, READ_WITHIN).unwrap();
+    let (small, gave_way) = room.take(Sender::new("a"), 16 * KIB, NOON, READ_WITHIN).unwrap();
+    assert!(gave_way.is_empty(), "while both are coming");
+    assert!(room.has_come(large, LARGE, NOON, READ_WITHIN));
+    assert!(room.has_come(small, 16 * KIB, NOON, READ_WITHIN));
+    let (next, gave_way) = room.take(Sender::new("a"), 4 * KIB, NOON, READ_WITHIN).unwrap();
+    assert!(gave_way.is_empty(), "while both are at the origin");
+    assert_eq!(room.take(Sender::new("a"), 4 * KIB, NOON, SECOND).unwrap().1, [next], "its part is bounded");
+    assert_eq!(
+        room.take(Sender::new("a"), 21 * KIB, NOON, SECOND),
+        None,
+        "and it has one large body at a time"
+    );
+    room.give_back(large);
+    let (grows, _) = room.take(known("a"), 4 * KIB, NOON, SECOND).unwrap();
+    assert_eq!(room.grow(grows, LARGE, NOON), Some(vec![]), "one that grows leaves the part");
+}
+
+#[test]
+fn a_large_body_drives_nobody_elses_out_unless_its_network_is_known() {
+    let mut room = room(100 * KIB, 20 * KIB);
+    let small = ["a", "b", "c"].map(|whose| take(&mut room, whose).unwrap().0);
+    for bytes in [60 * KIB, 41 * KIB] {
+        assert_eq!(room.take(Sender::new("d"), bytes, NOON, SECOND), None, "there are 40 KiB left");
+    }
+    let (large, _) = room.take(Sender::new("d"), 30 * KIB, NOON, SECOND).unwrap();
+    assert_eq!(room.grow(large, 41 * KIB, NOON), None);
+    assert_eq!(room.take(known("e"), 55 * KIB, NOON, SECOND).unwrap().1, [large, small[0]]);
+}
+
+#[test]
+fn those_of_known_networks_give_way_last_of_what_is_not_slow() {
+    let mut room = room(100 * KIB, 60 * KIB);
+    let (sender, _) = room.take(known("sender"), 60 * KIB, NOON, READ_WITHIN).unwrap();
+    let others = ["a", "b"].map(|whose| take(&mut room, whose).unwrap().0);
+    assert_eq!(take(&mut room, "c").unwrap().1, [others[0]], "though the sender has most under way");
+    let later = NOON.plus(2 * SECOND);
+    let (_, gave_way) = room.take(Sender::new("d"), 20 * KIB, later, SECOND).unwrap();
+    assert_eq!(gave_way, [others[1]], "all are slow by now");
+    for whose in ["e", "f"] {
+        let (_, gave_way) = room.take(Sender::new(whose), 20 * KIB, later, READ_WITHIN).unwrap();
+        assert!(!gave_way.is_empty());
+    }
+    assert!(!room.has_come(sender, 60 * KIB, later, SECOND), "nobody may be slow for long");
+}
+
+#[test]
+fn a_large_body_may_take_a_second_more_for_each_mebibyte() {
+    const MIB: usize = 1024 * KIB;
+    let mut room = room(10 * MIB, MIB);
+    let (large, _) = room.take(known("a"), 5 * MIB, NOON, READ_WITHIN).unwrap();
+    let later = |ms| NOON.plus(Span::from_ms(ms));
+    let (small, _) = room.take(Sender::new("b"), MIB, later(3_500), READ_WITHIN).unwrap();
+    for whose in ["c", "d", "e", "f"] {
+        assert!(room.take(Sender::new(whose), MIB, later(5_500), READ_WITHIN).unwrap().1.is_empty());
+    }
+    assert_eq!(room.take(Sender::new("g"), MIB, later(5_900), SECOND).unwrap().1, [small]);
+    assert_eq!(room.take(Sender::new("h"), MIB, later(6_000), SECOND).unwrap().1, [large]);
+}
+
+#[test]
+fn the_room_is_told_whether_the_network_has_delivered() {
+    let platform = platform();
+    let body_is_of_a_known_network = || {
+        let sign = signature(platform.clock.now(), BODY);
+        let request = Request { fields: &[("stripe-signature", &sign)], body: BODY, ..Request::default() };
+        assert_eq!(send(&platform, "192.0.2.1", &request), Ok(()));
+        request.read_of_known.get()
+    };
+    assert!(!body_is_of_a_known_network());
+    assert!(body_is_of_a_known_network());
+    platform.pass_time(2 * HOUR);
+    assert!(!body_is_of_a_known_network());
 }
 
 #[test]
@@ -248,10 +330,10 @@ fn room_that_nobody_gives_back_is_free_when_its_time_is_over() {
     let mut room = room(20 * KIB, 20 * KIB);
     let end = NOON + READ_WITHIN;
     let id = fill(&mut room, "a").unwrap();
-    assert_eq!(room.take("b", KIB, end.plus(-MILLISECOND), SECOND), None);
+    assert_eq!(room.take(Sender::new("b"), KIB, end.plus(-MILLISECOND), SECOND), None);
     room.keep(id, end, SECOND);
-    assert_eq!(room.take("b", KIB, end, SECOND), None, "a longer time was asked for");
-    let (_, gave_way) = room.take("b", KIB, end.plus(SECOND), HOUR).unwrap();
+    assert_eq!(room.take(Sender::new("b"), KIB, end, SECOND), None, "a longer time was asked for");
+    let (_, gave_way) = room.take(Sender::new("b"), KIB, end.plus(SECOND), HOUR).unwrap();
     assert_eq!(gave_way, [id]);
 }
 
@@ -259,7 +341,7 @@ fn room_that_nobody_gives_back_is_free_when_its_time_is_over() {
 fn room_that_nobody_gives_back_is_free_when_the_clock_was_set_back_since() {
     let mut room = room(20 * KIB, 20 * KIB);
     let id = fill(&mut room, "a").unwrap();
-    let (_, gave_way) = room.take("b", KIB, NOON.plus(-HOUR), SECOND).unwrap();
+    let (_, gave_way) = room.take(Sender::new("b"), KIB, NOON.plus(-HOUR), SECOND).unwrap();
     assert_eq!(gave_way, [id], "an hour would pass before its time is over");
 }
 
@@ -267,7 +349,7 @@ fn room_that_nobody_gives_back_is_free_when_the_clock_was_set_back_since() {
 fn many_small_bodies_do_not_come_for_nothing() {
     let mut room = room(40 * KIB, 40 * KIB);
     let come = |room: &mut InFlight| {
-        let (id, _) = room.take("a", 0, NOON, SECOND)?;
+        let (id, _) = room.take(Sender::new("a"), 0, NOON, SECOND)?;
         room.has_come(id, 0, NOON, SECOND).then_some(())
     };
     assert_eq!((0..20).filter(|_| come(&mut room).is_some()).count(), 10);
@@ -276,7 +358,8 @@ fn many_small_bodies_do_not_come_for_nothing() {
 #[test]
 fn a_body_of_which_the_length_is_not_said_takes_room_as_it_comes_and_keeps_what_it_has() {
     let mut room = room(100 * KIB, 100 * KIB);
-    let chunked: Vec<_> = (0..5).map(|_| room.take("a", 16 * KIB, NOON, SECOND).unwrap().0).collect();
+    let chunked: Vec<_> =
+        (0..5).map(|_| room.take(Sender::new("a"), 16 * KIB, NOON, SECOND).unwrap().0).collect();
     assert_eq!(room.grow(chunked[4], 36 * KIB, NOON), Some(vec![]), "there is room for that");
     assert_eq!(room.grow(chunked[4], 64 * KIB, NOON).as_deref(), Some(&chunked[..2]), "the oldest go");
     assert!(room.has_come(chunked[4], 60 * KIB, NOON, SECOND));
@@ -284,7 +367,7 @@ fn a_body_of_which_the_length_is_not_said_takes_room_as_it_comes_and_keeps_what_
     assert_eq!(room.grow(chunked[2], 64 * KIB, NOON), None, "what has come stays");
     assert!(room.has_come(chunked[2], 8 * KIB, NOON, SECOND));
     assert!(room.has_come(chunked[3], 8 * KIB, NOON, SECOND));
-    let rest = room.take("b", 24 * KIB, NOON, SECOND).unwrap();
+    let rest = room.take(Sender::new("b"), 24 * KIB, NOON, SECOND).unwrap();
     assert!(rest.1.is_empty(), "60 and 16 are taken, and no more");
 }
 
@@ -328,7 +411,7 @@ fn what_comes_slowly_gives_way_first_whoever_sends_it() {
     let mut room = room(100 * KIB, 100 * KIB);
     let slow = ["a", "b"].map(|whose| take(&mut room, whose).unwrap().0);
     let later = NOON.plus(SECOND);
-    let mut take = |whose| room.take(whose, 20 * KIB, later, READ_WITHIN).unwrap();
+    let mut take = |whose| room.take(Sender::new(whose), 20 * KIB, later, READ_WITHIN).unwrap();
     // A sender with much at once, and then as many others as there is room for.
     let (quick, _) = take("sender");
     assert!(take("sender").1.is_empty() && take("sender").1.is_empty());
@@ -342,7 +425,7 @@ fn nobody_gives_way_in_vain() {
     let mut room = room(100 * KIB, 40 * KIB);
     assert!(fill(&mut room, "a").is_some());
     let (slow, _) = take(&mut room, "a").unwrap();
-    assert_eq!(room.take("a", 40 * KIB, NOON, SECOND), None);
+    assert_eq!(room.take(Sender::new("a"), 40 * KIB, NOON, SECOND), None);
     assert!(room.has_come(slow, KIB, NOON, SECOND));
 }
 

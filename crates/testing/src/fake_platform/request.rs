@@ -23,6 +23,8 @@ pub struct Request<'a> {
     pub read: Cell<usize>,
     /// For how long it was waited at most.
     pub read_within: Cell<Span>,
+    /// Whether the body that was read last was said to be of a network that is known.
+    pub read_of_known: Cell<bool>,
 }
 
 impl Default for Request<'_> {
@@ -38,6 +40,7 @@ impl Default for Request<'_> {
             fault: None,
             read: Cell::default(),
             read_within: Cell::default(),
+            read_of_known: Cell::default(),
         }
     }
 }
@@ -72,7 +75,14 @@ impl RequestParts for Request<'_> {
         !self.body.is_empty()
     }
 
-    async fn body(&self, most: usize, within: Span, mut see: impl FnMut(&[u8])) -> Result<(), Denial> {
+    async fn body(
+        &self,
+        most: usize,
+        within: Span,
+        is_known: bool,
+        mut see: impl FnMut(&[u8]),
+    ) -> Result<(), Denial> {
+        self.read_of_known.set(is_known);
         self.read.set(self.read.get() + 1);
         self.read_within.set(within);
         if let Some(fault) = &self.fault {
