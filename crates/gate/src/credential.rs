@@ -9,13 +9,12 @@ use base64::{
     Engine, alphabet,
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
-use keyward_policy::{CredentialSource, Realm, SourceKind};
+use keyward_policy::{CredentialSource, KeyRequirement, Proof, Realm, SourceKind};
 
 pub use self::url::{is_in_url, is_link_in_url};
 use crate::{denial::Denial, static_keys};
 use keyward_core::{
     cookie::{self, Repeated},
-    link,
     request_target::RequestTarget,
     secret::{Secret, Secrets},
 };
@@ -42,9 +41,13 @@ pub struct Credential {
     pub by_cookie: bool,
 }
 
-/// The credentials of a request: one, or a key and a token where `both` may be there. `header` reads a header by its lower-case name;
-/// as the platform does, it joins what was sent more than once with a comma. What is in the URL is refused on
+/// The credentials of a request: one, or a key and a token where the route needs both; `None` asks for none. `header` reads a header
+/// by its lower-case name; as the platform does, it joins what was sent more than once with a comma. What is in the URL is refused on
 /// every route, public ones too: it ends in logs.
+///
+/// Whoever sets a header means it, but browsers send cookies along unasked. So a cookie counts only where the route takes what
+/// is in it, and nothing else that it takes instead is there: a header goes before cookies, and a token before a session. Where
+/// there is nothing else, what the route does not take is there for the refusal to name.
 ///
 /// # Errors
 /// [`Denial::KeyInUrl`], [`Denial::RepeatedCredential`].
@@ -52,9 +55,10 @@ pub fn take(
     realm: &Realm,
     target: RequestTarget<'_>,
     secrets: Option<&Secrets>,
-    both: bool,
+    asked: Option<&KeyRequirement>,
     header: impl Fn(&str) -> Option<String>,
 ) -> Result<Vec<Credential>, Denial> {
+    let both = asked.is_some_and(|requirement| requirement.all);
     if is_in_url(realm, target, secrets) {
         return Err(Denial::KeyInUrl);
     }
@@ -79,24 +83,53 @@ pub fn take(
         }
     }
     let has_cookies = realm.link.is_some() || realm.token_cookies().next().is_some();
-    let Some(cookies) = has_cookies.then(|| header("cookie")).flatten() else { return Ok(found) };
-    for name in realm.token_cookies() {
-        let token = cookie::value(&cookies, name).map_err(|Repeated| Denial::RepeatedCredential)?;
-        let Some(token) = token else { continue };
-        if found.iter().any(|other| !both || other.kind == Kind::Jwt) {
-            return Err(Denial::RepeatedCredential);
+    let Some((requirement, cookies)) = asked.filter(|_| has_cookies).zip(header("cookie")) else {
+        return Ok(found);
+    };
+    for takes in [true, false] {
+        for kind in [Kind::Jwt, Kind::Session] {
+            let has_enough = found.iter().any(|other| !both || other.kind == kind);
+            if self::takes(requirement, kind) != takes || has_enough {
+                continue;
+            }
+            match in_cookies(realm, kind, &cookies) {
+                Err(denial) if takes => return Err(denial),
+                shown => found.extend(shown.unwrap_or_default()),
+            }
         }
-        found.push(Credential { kind: Kind::Jwt, text: Secret::new(token), by_cookie: true });
-    }
-    if let Some(link) = &realm.link
-        && let Some(text) = link::session(link, &cookies).map_err(|Repeated| Denial::RepeatedCredential)?
-    {
         if !found.is_empty() {
-            return Err(Denial::RepeatedCredential);
+            break;
         }
-        found.push(Credential { kind: Kind::Session, text, by_cookie: true });
     }
     Ok(found)
+}
+
+/// The credential of this kind that stands in a cookie.
+fn in_cookies(realm: &Realm, kind: Kind, cookies: &str) -> Result<Option<Credential>, Denial> {
+    let names = match kind {
+        Kind::Key => Vec::new(),
+        Kind::Jwt => realm.token_cookies().collect(),
+        Kind::Session => realm.link.iter().map(|link| link.cookie).collect(),
+    };
+    let mut found = None;
+    for name in names {
+        let value = cookie::value(cookies, name).map_err(|Repeated| Denial::RepeatedCredential)?;
+        if value.is_some() && found.is_some() {
+            return Err(Denial::RepeatedCredential);
+        }
+        found = value.or(found);
+    }
+    Ok(found.map(|text| Credential { kind, text: Secret::new(text), by_cookie: true }))
+}
+
+/// Whether a route takes such a credential at all. Which keys it takes, their records say.
+pub fn takes(requirement: &KeyRequirement, kind: Kind) -> bool {
+    let by = |proof: &Proof| requirement.by.contains(proof);
+    match kind {
+        Kind::Key => by(&Proof::Key) || by(&Proof::Publishable),
+        Kind::Jwt => by(&Proof::Jwt),
+        Kind::Session => by(&Proof::Session),
+    }
 }
 
 /// Adds a credential, if it may be there beside the others.

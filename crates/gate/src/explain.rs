@@ -9,7 +9,9 @@ mod routes;
 
 use std::rc::Rc;
 
-use keyward_policy::{HostPattern, KeyRequirement, Policy, Realm, Requirement, Route, SourceKind};
+use keyward_policy::{
+    CredentialSource, HostPattern, KeyRequirement, Policy, Realm, Requirement, Route, SourceKind,
+};
 use serde_json::Value;
 
 use crate::{
@@ -126,6 +128,14 @@ impl RequestParts for Supposed<'_> {
     async fn body(&self, _: usize, _: Span, _: bool, _: impl FnMut(&[u8])) -> Result<(), Denial> {
         Ok(())
     }
+}
+
+/// Where a key and a token may stand in one request: in different headers, or the token in none.
+fn places(realm: &Realm) -> (Option<&CredentialSource>, Option<&CredentialSource>) {
+    let of = |kind: SourceKind| realm.credentials.iter().filter(move |source| source.kind == kind);
+    let beside = |key: &CredentialSource| of(SourceKind::Jwt).find(|token| token.header != key.header);
+    let both = of(SourceKind::Key).find_map(|key| Some((Some(key), Some(beside(key)?))));
+    both.unwrap_or_else(|| (of(SourceKind::Key).next().or(realm.credentials.first()), None))
 }
 
 /// The steps that passed, each with what holds.
@@ -246,24 +256,21 @@ impl Explainer<'_> {
             keys::signing(self.secret)?;
         }
         let key = self.key(realm, secrets);
-        let credentials = realm.credentials.iter();
-        let source =
-            credentials.clone().find(|source| source.kind == SourceKind::Key).or(realm.credentials.first());
         // Tokens are not tried here: one that is in order, of the key's tenant, is supposed beside a key that needs it.
         let beside = match &route.requires {
             Requirement::Key(requirement) if requirement.all => Some(Claims::supposed(requirement.scopes)),
             _ => None,
         };
-        let tokens = credentials
-            .clone()
-            .find(|it| it.kind == SourceKind::Jwt && source.is_some_and(|source| source.header != it.header));
+        let (source, tokens) = places(realm);
+        let cookie = realm.token_cookies().next().filter(|_| tokens.is_none());
         let header = |name: &str| match &key {
             Some(key) if source.is_some_and(|source| source.header == name) => {
                 source.map(|source| credential::written(source, key.expose()))
             }
             _ if beside.is_some() && tokens.is_some_and(|source| source.header == name) => {
-                Some(format!("{} token", tokens.and_then(|it| it.scheme).unwrap_or_default()))
+                tokens.map(|source| credential::written(source, "token"))
             }
+            _ if beside.is_some() && name == "cookie" => cookie.map(|cookie| format!("{cookie}=token")),
             _ if realm.session_id_header == Some(name) => session_id.map(str::to_owned),
             _ => None,
         };

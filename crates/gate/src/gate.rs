@@ -205,7 +205,12 @@ pub fn check_token(
     context: RequestContext<'_>,
 ) -> Result<jwt::Claims, Denial> {
     let claims = token.claims(context.now).map_err(Denial::InvalidToken)?;
-    if !is_of(context.tenant, claims.tenant.as_deref()) {
+    // Beside a key it may name the tenant by its id, too: the host's is the key's, with which `decide` compares it.
+    let is_of_host = match &claims.tenant {
+        Some(_) if requirement.all => true,
+        tenant => is_of(context.tenant, tenant.as_deref()),
+    };
+    if !is_of_host {
         return Err(Denial::InvalidToken(jwt::Error::WrongTenant));
     }
     check_scopes(realm, requirement, Proof::Jwt, &claims.scopes)?;

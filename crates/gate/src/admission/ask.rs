@@ -41,19 +41,22 @@ pub(crate) fn ask<'r>(
     secrets: Option<&Secrets>,
     header: &dyn Fn(&str) -> Option<String>,
 ) -> Result<(Asked<'r>, Option<String>), Denial> {
-    let both = matches!(&route.requires, Requirement::Key(requirement) if requirement.all);
-    let mut shown = credential::take(realm, target, secrets, both, header)?;
+    let requirement = match &route.requires {
+        Requirement::Key(requirement) => Some(requirement),
+        Requirement::Public | Requirement::Webhook(_) => None,
+    };
+    let mut shown = credential::take(realm, target, secrets, requirement, header)?;
     if let Some((link, followed)) = followed(realm, route, target, method, secrets)? {
         return Ok((Asked::Link(link, followed), None));
     }
     let asked = match &route.requires {
         Requirement::Public => Asked::Nothing,
         Requirement::Webhook(webhook) => Asked::Webhook(webhook),
-        Requirement::Key(requirement) if both => both_of(realm, requirement, shown, header)?,
+        Requirement::Key(requirement) if requirement.all => both_of(realm, requirement, shown, header)?,
         Requirement::Key(requirement) => {
             let credential = shown.pop();
             let shown = credential.as_ref().map(|credential| credential.kind);
-            match credential.filter(|it| takes(requirement, it.kind)) {
+            match credential.filter(|it| credential::takes(requirement, it.kind)) {
                 Some(credential) => Asked::Credential(requirement, credential),
                 None => match missing(realm, requirement, shown, header) {
                     // Whoever shows anything means to be known.
@@ -115,16 +118,6 @@ fn missing(
     });
     let stray = kind.map_or_else(|| hint::stray(realm, by, header), |kind| Some(Stray::Kind(kind)));
     Denial::MissingCredential { by, stray }
-}
-
-/// Whether a route takes such a credential at all. Which keys it takes, their records say.
-fn takes(requirement: &KeyRequirement, kind: Kind) -> bool {
-    let by = |proof: &Proof| requirement.by.contains(proof);
-    match kind {
-        Kind::Key => by(&Proof::Key) || by(&Proof::Publishable),
-        Kind::Jwt => by(&Proof::Jwt),
-        Kind::Session => by(&Proof::Session),
-    }
 }
 
 /// The link that a request follows. A token is exchanged only where a person goes with a browser: where a

@@ -2,9 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-use keyward_core::{record::Record, secret::Secret};
+use keyward_core::{
+    record::{Record, Tenant},
+    secret::Secret,
+};
 use keyward_gate::{admission::Admission, denial::Denial, hint::Stray, jwt::Error};
-use keyward_policy::{KeyRequirement, Proof, Requirement, Route};
+use keyward_policy::{HostPattern, KeyRequirement, Proof, Realm, Requirement, Route};
 use keyward_testing::{
     NOON,
     call::{Call, by, platform, realm},
@@ -146,4 +149,32 @@ fn where_both_are_optional_nothing_passes_as_nobodys_and_half_of_it_does_not() {
     let nobody = call(route, None, None).send(&platform).unwrap();
     assert!(matches!(nobody, Admission::Pass(accepted) if accepted.permit.record().is_none()));
     assert!(call(route, Some(&key), None).send(&platform).is_err());
+}
+
+#[test]
+fn on_a_tenants_host_the_token_names_the_keys_tenant_by_its_id_or_its_code() {
+    let platform = platform();
+    let key_of = |id: &str, code: &str| {
+        let tenant = Tenant { id: id.into(), code: Some(code.into()), ..record().tenant };
+        known_key(&platform, &Record { tenant, scopes: vec![id.into()], ..record() })
+    };
+    let (own, other) = (key_of("tenant-1", "acme"), key_of("tenant-2", "globex"));
+    let hosts: &[HostPattern] = &[HostPattern::Tenant(".example")];
+    let realm = Realm { hosts, ..realm(jose::PUBLIC) };
+    let send = |key: &Secret, org: Value, host: &str| {
+        let token = token(&jose::with("app_metadata", json!({"tenant_id": org})));
+        let url = format!("https://{host}.example/api/orders");
+        let fields = vec![("x-api-key", key.expose()), ("authorization", token.as_str())];
+        Call { fields, url: &url, ..Call::of(realm, both(&[])) }.told(&platform).map(|_| ())
+    };
+    for org in ["tenant-1", "acme"] {
+        assert_eq!(send(&own, json!(org), "acme"), Ok(()), "{org}");
+        assert!(send(&own, json!(org), "globex").is_err(), "{org}");
+        assert_eq!(
+            send(&other, json!(org), "globex"),
+            Err(Denial::InvalidToken(Error::WrongTenant)),
+            "{org}"
+        );
+    }
+    assert!(send(&own, json!(null), "acme").is_err());
 }

@@ -19,7 +19,7 @@ fn take(path: &str, query: &str, fields: &[(&str, &str)]) -> Result<Option<Strin
     let header =
         |name: &str| fields.iter().find(|(field, _)| *field == name).map(|(_, value)| (*value).to_owned());
     let url = format!("https://gate.example{path}?{query}");
-    credential::take(&realm(), RequestTarget::of(&url), Some(&keyward_testing::secrets()), false, header)
+    credential::take(&realm(), RequestTarget::of(&url), Some(&keyward_testing::secrets()), None, header)
         .map(|mut found| found.pop().map(|found| found.text.expose().to_owned()))
 }
 

@@ -12,8 +12,9 @@ use keyward_gate::{
     admission::Admission,
     denial::Denial,
     forwarding::profile::{self, Profile},
+    hint::Stray,
 };
-use keyward_policy::{HostPattern, Proof, Realm, Requirement, Route};
+use keyward_policy::{HostPattern, Jwt, Proof, Realm, Requirement, Route};
 use keyward_testing::{
     LINK, NOON, Seeded,
     call::{Call, DEADLINE, FAULTS, by, platform, realm},
@@ -294,5 +295,40 @@ fn whatever_the_registry_does_a_link_is_told_by_the_deadline_and_never_called_in
         }
         assert!(times.iter().all(|took| *took <= *DEADLINE), "{fault:?}: {times:?}");
         assert!(times.iter().skip(3).all(|took| *took == Span::ZERO), "{fault:?}: {times:?}");
+    }
+}
+
+/// Whoever has a token in a cookie and follows a link has both cookies from then on.
+#[test]
+fn of_a_session_and_a_token_in_cookies_each_route_takes_its_own_and_the_token_first() {
+    let platform = platform();
+    let sealed = |session: Session| format!("__Host-shop={}", session.seal(&platform.secrets).expose());
+    let token = jose::Key::Ec.token(&jose::claims(NOON));
+    let realm = || Realm { jwt: Some(Jwt { cookie: Some("token"), ..jose::PUBLIC }), ..realm(jose::PUBLIC) };
+    let send = |requires: Route, cookies: &str| {
+        let call = Call { fields: vec![("cookie", cookies)], ..Call::of(realm(), requires) };
+        call.told(&platform)
+            .map(|told| told.into_iter().find(|(name, _)| *name == "Keyward-Subject").unwrap().1)
+    };
+    let (good, expired) = (sealed(session()), sealed(Session { expires_at: NOON, ..session() }));
+    for session in [&good, &expired] {
+        for cookies in [format!("{session}; token={token}"), format!("token={token}; {session}; {session}")] {
+            assert_eq!(send(by(&[Proof::Jwt], &[]), &cookies), Ok("user-17".into()));
+            assert_eq!(send(by(&[Proof::Jwt, Proof::Session], &[]), &cookies), Ok("user-17".into()));
+            let none = Call {
+                fields: vec![("cookie", &cookies)],
+                ..Call::of(realm(), Route { requires: Requirement::Public, ..by(&[], &[]) })
+            };
+            assert!(none.told(&platform).is_ok(), "a public route asks for neither");
+            let of_keys = send(by(&[Proof::Key], &[]), &cookies);
+            assert_eq!(
+                of_keys,
+                Err(Denial::MissingCredential { by: &[Proof::Key], stray: Some(Stray::Kind(Proof::Jwt)) })
+            );
+        }
+    }
+    for token in [token.as_str(), "x", "x; token=y"] {
+        let cookies = format!("token={token}; {good}");
+        assert_eq!(send(by(&[Proof::Session], &[]), &cookies), Ok("cart-7".into()));
     }
 }

@@ -35,7 +35,7 @@ fn take(fields: &[(&str, &str)]) -> Result<Option<String>, Denial> {
     let header =
         |name: &str| fields.iter().find(|(field, _)| *field == name).map(|(_, value)| (*value).to_owned());
     let target = RequestTarget::of("https://gate.example/api/orders");
-    let taken = credential::take(&realm(), target, Some(&secrets()), false, header);
+    let taken = credential::take(&realm(), target, Some(&secrets()), None, header);
     taken.map(|mut found| found.pop().map(|found| found.text.expose().to_owned()))
 }
 

@@ -338,3 +338,50 @@ fn every_denial_is_made_at_a_step_and_those_of_a_key_at_one_of_the_decision() {
         }
     }
 }
+
+/// Wherever the realm takes them, as long as one request can show both.
+#[test]
+fn a_route_that_needs_both_supposes_the_token_wherever_one_may_stand() {
+    let realm = |credentials: &str, jwt: &str| {
+        format!(
+            r#"
+[[realm]]
+id = "shop"
+hosts = ["shop.example"]
+paths = ["/*"]
+origin = {{ binding = "ORIGIN" }}
+credentials = [{credentials}]
+
+[realm.key]
+live_prefix = "shop_"
+
+[realm.jwt]
+issuer = "https://issuer.example"
+audience = "shop"
+secret = "SHOP_SECRET"
+{jwt}
+
+[[realm.route]]
+path = "/*"
+requires = {{ all = ["key", "jwt"] }}
+"#
+        )
+    };
+    let of_key = r#"{ header = "X-API-Key" }"#;
+    let of_both = r#"{ header = "Authorization", scheme = "Basic" }, { header = "Authorization", scheme = "Bearer", kind = "jwt" }"#;
+    let platform = FakePlatform::new();
+    for (credentials, jwt) in [
+        (format!(r#"{of_key}, {{ header = "X-Token", kind = "jwt" }}"#), ""),
+        (format!("{of_both}, {of_key}"), ""),
+        (of_key.to_owned(), "cookie = \"token\""),
+    ] {
+        let text = realm(&credentials, jwt);
+        let policy =
+            compile("keyward.toml", |_| Ok(text.clone())).unwrap_or_else(|mistakes| panic!("{mistakes:#}"));
+        let policy: &'static Policy = Box::leak(Box::new(policy));
+        let record = shop_record();
+        let question = about(request("GET", "/x"), None, Some(record));
+        let answer = platform.gate(Some(policy)).answer(policy, &question, "admin.example");
+        assert_eq!(answer["allowed"], true, "{credentials}: {answer}");
+    }
+}
