@@ -171,6 +171,33 @@ export async function load(url, most, milliseconds, form, authorization) {
 }
 
 /**
+ * Posts text; the status of the answer, of which nothing else is read. A redirect is an answer: nobody else is to get the text.
+ * @param {string} url
+ * @param {string} fields name and value of each header field, as JSON
+ * @param {string} body
+ * @param {number} milliseconds
+ */
+export async function post(url, fields, body, milliseconds) {
+  const abort = new AbortController();
+  const answer = async () => {
+    const response = await fetch(url, {
+      method: "POST",
+      redirect: "manual",
+      headers: JSON.parse(fields),
+      body,
+      signal: abort.signal,
+    });
+    await response.body?.cancel();
+    return response.status;
+  };
+  try {
+    return await inTime(answer(), milliseconds);
+  } finally {
+    abort.abort();
+  }
+}
+
+/**
  * The signature algorithms of tokens (RFC 7518, 3.1), as WebCrypto takes them to import a key and to verify with it.
  * @type {Record<string, { name: string, hash?: string, namedCurve?: string, saltLength?: number }>}
  */

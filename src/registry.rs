@@ -26,6 +26,7 @@ use keyward_limits::{
     wire::{CoordinatorCall, PutAck},
 };
 use keyward_registry::{
+    events::sending::Message,
     object::ObjectContext,
     password::PasswordJob,
     publish_error::PlatformError,
@@ -126,6 +127,14 @@ impl Platform for Runtime {
 
     fn derive<'a>(&'a self, job: &'a PasswordJob) -> Waiting<'a, [u8; 32]> {
         async move { stores::derive(job).await.map_err(platform) }.boxed_local()
+    }
+
+    fn send<'a>(&'a self, message: &'a Message<'a>) -> Waiting<'a, u16> {
+        async move { stores::send(message).await.map_err(platform) }.boxed_local()
+    }
+
+    fn secret(&self, name: &str) -> Option<Secret> {
+        settings::text(&self.env, name).map(Secret::new)
     }
 
     fn verify<'a>(&'a self, signed: Signed<'a>) -> LocalBoxFuture<'a, bool> {

@@ -21,7 +21,10 @@ use keyward_core::{
 };
 use keyward_gate::platform::Platform;
 use keyward_limits::{lease::Grantor, relay, wire::CoordinatorCall};
-use keyward_registry::password::PasswordJob;
+use keyward_registry::{
+    events::sending::{Message, PATIENCE},
+    password::PasswordJob,
+};
 
 #[wasm_bindgen(module = "/src/glue.js")]
 extern "C" {
@@ -47,6 +50,8 @@ extern "C" {
         form: Option<&str>,
         authorization: Option<&str>,
     ) -> Result<Promise, JsValue>;
+    #[wasm_bindgen(catch)]
+    fn post(url: &str, fields: &str, body: &str, milliseconds: u32) -> Result<Promise, JsValue>;
     #[wasm_bindgen(catch)]
     fn verify(jwk: &str, algorithm: &str, text: Vec<u8>, signature: Vec<u8>) -> Result<Promise, JsValue>;
     #[wasm_bindgen(catch, js_name = publicKey)]
@@ -257,6 +262,13 @@ async fn answer_of<T: DeserializeOwned>(
 /// Writes a text to KV, for as long as that takes.
 pub async fn write(env: &Env, kv_key: &str, text: &str) -> Result<(), CallFailed> {
     settled(write_text(env, kv_key, text)).await.map(drop)
+}
+
+/// Posts a message; the status of its answer.
+pub async fn send(message: &Message<'_>) -> Result<u16, CallFailed> {
+    let fields = serde_json::to_string(&message.fields).map_err(CallFailed::because)?;
+    let status = settled(post(message.url, &fields, &message.body, PATIENCE.timer_ms())).await?;
+    Ok(status.as_f64().unwrap_or_default() as u16)
 }
 
 /// What a password becomes: PBKDF2-HMAC-SHA-256 by the platform (Web Cryptography API, 28).

@@ -8,8 +8,9 @@ use serde_json::Value;
 
 use crate::{
     counts,
+    limit::Window,
     routes::{self, OnRoutes, RouteCounts},
-    wire::{RefusalCounts, UsageHour, UsageReport},
+    wire::{Reached, RefusalCounts, UsageHour, UsageReport},
 };
 use keyward_core::{
     strict,
@@ -48,6 +49,9 @@ pub struct Usage {
     /// When a window was last nearly full.
     #[serde(skip_serializing_if = "Option::is_none")]
     near_limit_at: Option<Timestamp>,
+    /// How much of its limits was reached since the last report.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    reached: Vec<Reached>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -141,6 +145,17 @@ impl Usage {
         self.near_limit_at = self.near_limit_at.max(Some(now));
     }
 
+    /// So much of a limit is used, in per cent. The Registry is told with the next report of a count.
+    pub fn reach(&mut self, window: Window, percent: u64, limit: u32) {
+        let limit_of = window.field();
+        match self.reached.iter_mut().find(|reached| reached.window == limit_of) {
+            // Of what is used of a limit that was changed, nothing is known.
+            Some(reached) if reached.limit == limit => reached.percent = reached.percent.max(percent),
+            Some(reached) => (reached.limit, reached.percent) = (limit, percent),
+            None => self.reached.push(Reached { window: limit_of.to_owned(), percent, limit }),
+        }
+    }
+
     /// The clock was set back to this moment. What was counted for later hours moves to this one, except for what the Registry
     /// knows of them: it would count twice.
     pub fn set_back(&mut self, now: Timestamp) {
@@ -184,6 +199,7 @@ impl Usage {
             latest: self.latest.clone(),
             near_limit_at: self.near_limit_at,
             last_used_from: self.last_used_from.clone(),
+            reached: self.reached.clone(),
         }
     }
 
@@ -194,6 +210,7 @@ impl Usage {
         if self.near_limit_at == report.near_limit_at {
             self.near_limit_at = None;
         }
+        self.reached.retain(|reached| !report.reached.contains(reached));
         self.latest.retain(|refusal| !report.latest.contains(refusal));
         for sent in report.hours.iter().filter(|sent| !early.contains(&sent.hour)) {
             if let Some(hour) = self.hours.get_mut(&sent.hour) {

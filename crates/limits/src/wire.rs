@@ -479,6 +479,21 @@ pub struct UsageReport {
     /// Where it was last accepted from, if that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_used_from: Option<Value>,
+    /// How much of its limits was reached since the last report.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reached: Vec<Reached>,
+}
+
+/// So much of a limit was used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Reached {
+    /// The limit, as the API names it: `perDay`.
+    pub window: String,
+    /// In per cent: 80, 95 or 100.
+    pub percent: u64,
+    /// The limit itself.
+    pub limit: u32,
 }
 
 impl RegistryCall for UsageReport {

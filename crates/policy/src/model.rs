@@ -5,6 +5,7 @@
 
 mod admin;
 mod data;
+mod events;
 mod key;
 mod pattern;
 mod proof;
@@ -13,6 +14,7 @@ mod route;
 mod window;
 
 pub use admin::*;
+pub use events::*;
 pub use key::*;
 pub use pattern::*;
 pub use proof::*;

@@ -107,6 +107,10 @@ impl Publisher {
         let db = self.platform.db();
         let room = storage::has_space(db, self.platform.policy())?;
         let taken = usage::apply(db, report, room, self.platform.now())?;
+        // What the report says may be an event.
+        if !self.platform.policy().admin.events.is_empty() {
+            self.keep_alarm().await?;
+        }
         self.memory.latest.replace(usage::tenant_of(db, &report.key_id)?);
         if let Some(secrets) = secrets {
             self.keep_up(secrets);

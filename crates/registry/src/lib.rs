@@ -72,6 +72,7 @@ pub mod effect;
 pub mod email;
 pub mod enum_text;
 pub mod error;
+pub mod events;
 pub mod freshness;
 pub mod front;
 pub mod guard;

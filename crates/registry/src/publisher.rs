@@ -22,6 +22,7 @@ use futures_util::{
 };
 use keyward_core::{
     record::Record,
+    secret::Secret,
     sql::Sql,
     time::{Span, Timestamp},
 };
@@ -29,6 +30,7 @@ use keyward_limits::wire::PutAck;
 use keyward_policy::{Policy, jwk::Signed};
 
 use crate::{
+    events::sending::Message,
     freshness::Telling,
     keys::delivery,
     memory::Memory,
@@ -72,6 +74,10 @@ pub trait Platform: 'static {
     fn now(&self) -> Timestamp;
     /// Derives a password.
     fn derive<'a>(&'a self, job: &'a PasswordJob) -> Waiting<'a, [u8; 32]>;
+    /// Posts a message, and follows no redirect; the status of its answer. Dropping the future gives it up.
+    fn send<'a>(&'a self, message: &'a Message<'a>) -> Waiting<'a, u16>;
+    /// A secret of the deployment, by its name.
+    fn secret(&self, name: &str) -> Option<Secret>;
     /// Whether a signature is right; not if its key is none.
     fn verify<'a>(&'a self, signed: Signed<'a>) -> LocalBoxFuture<'a, bool>;
     /// Notes what went wrong, in which call if it was in one.
@@ -87,6 +93,8 @@ pub struct Publisher {
     is_open: Cell<bool>,
     alarm_at: Cell<Option<Timestamp>>,
     publishing: RefCell<BTreeSet<String>>,
+    /// Whether events are being sent.
+    pub(crate) sending_events: Cell<bool>,
 }
 
 /// Marks a key as being published until it is dropped, which may be in the middle of it.
@@ -110,6 +118,7 @@ impl Publisher {
             is_open: Cell::default(),
             alarm_at: Cell::default(),
             publishing: RefCell::default(),
+            sending_events: Cell::default(),
         })
     }
 
@@ -138,11 +147,11 @@ impl Publisher {
     /// That the alarm could not be set.
     pub async fn keep_alarm(&self) -> Result<(), PublishError> {
         let now = self.platform.now();
-        let next = match self.outbox().next_due() {
+        let next = match self.next_due() {
             Ok(Some(next)) => next.max(now + BACKSTOP),
             Ok(None) => return Ok(()),
             Err(error) => {
-                // Nothing is known about the outbox: look again.
+                // Nothing is known of what is due: look again.
                 self.platform.log(Task::Outbox, &error.to_string(), None);
                 now + BACKSTOP
             }
@@ -150,6 +159,10 @@ impl Publisher {
         // An alarm that should have rung by now cannot be relied on.
         let soon_enough = self.alarm_at.get().is_some_and(|at| now < at && at <= next);
         if soon_enough { Ok(()) } else { self.set_alarm(next).await }
+    }
+
+    fn next_due(&self) -> Result<Option<Timestamp>, PublishError> {
+        Ok(self.outbox().next_due()?.into_iter().chain(self.events_due()?).min())
     }
 
     async fn set_alarm(&self, at: Timestamp) -> Result<(), PublishError> {
@@ -184,6 +197,10 @@ impl Publisher {
         }
         let due = self.outbox().due(self.platform.now(), MOST_AT_ONCE)?;
         side_by_side(due.into_iter().map(|id| self.publish(id)).collect()).await;
+        // Nor do events keep keys from being published.
+        if let Err(error) = self.begin_events() {
+            self.platform.log(Task::Events, &error.to_string(), None);
+        }
         self.keep_alarm().await
     }
 
@@ -305,7 +322,7 @@ impl Publisher {
         }
     }
 
-    async fn within<T>(&self, span: Span, answer: Waiting<'_, T>) -> Result<T, PublishError> {
+    pub(crate) async fn within<T>(&self, span: Span, answer: Waiting<'_, T>) -> Result<T, PublishError> {
         match select(answer, self.platform.pause(span)).await {
             Either::Left((answer, _)) => Ok(answer?),
             Either::Right(_) => Err(PublishError::Late),

@@ -13,6 +13,7 @@ use serde_json::Value;
 use crate::{
     change_log,
     context::RequestContext,
+    events::endpoints,
     handler::HandlerResult,
     keys::{grants, limits},
     outbox,
@@ -119,6 +120,7 @@ pub fn adopt(db: &dyn Sql, policy: &Policy, now: Timestamp) -> Result<(), SqlErr
 
 fn adopt_in_transaction(db: &dyn Sql, policy: &Policy, now: Timestamp) -> Result<(), SqlError> {
     grants::give(db, policy)?;
+    endpoints::adopt(db, policy, now)?;
     let plans = policy
         .plans
         .iter()

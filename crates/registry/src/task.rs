@@ -19,6 +19,8 @@ pub enum Task {
     Publishing,
     /// Revoking keys that were not shown in time.
     Cancelling,
+    /// Writing and sending events.
+    Events,
     /// Small jobs after a call.
     Upkeep,
     /// Deriving a password.
@@ -27,7 +29,7 @@ pub enum Task {
 
 impl Task {
     /// Every task.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Opening,
         Self::NearlyFull,
         Self::Database,
@@ -36,6 +38,7 @@ impl Task {
         Self::Outbox,
         Self::Publishing,
         Self::Cancelling,
+        Self::Events,
         Self::Upkeep,
         Self::PasswordDerivation,
     ];
@@ -51,6 +54,7 @@ impl Task {
             Self::Outbox => "outbox",
             Self::Publishing => "publishing",
             Self::Cancelling => "cancelling",
+            Self::Events => "events",
             Self::Upkeep => "upkeep",
             Self::PasswordDerivation => "password derivation",
         }

@@ -9,7 +9,7 @@ use keyward_core::{
 };
 use keyward_policy::Policy;
 
-use crate::{audit, change_log, keys, memory::Memory, storage, tenants::tenant::Tenant, usage};
+use crate::{audit, change_log, events, keys, memory::Memory, storage, tenants::tenant::Tenant, usage};
 
 /// Upkeep of one database.
 pub struct Upkeep<'a> {
@@ -36,6 +36,7 @@ impl Upkeep<'_> {
         let kept = sql::transaction(self.db, || {
             usage::refusals::remove_old(self.db, now)?;
             change_log::forget(self.db, now)?;
+            events::retention::remove_old(self.db, now)?;
             usage::routes::remove_old(self.db, now)?;
             // What is not in the sums yet must not become days before it is.
             let rolls = !usage::totals::sum_up(self.db)?;
@@ -87,6 +88,7 @@ impl Upkeep<'_> {
     fn maintain(&self, id: &str, rolls: bool, now: Timestamp) -> Result<(), SqlError> {
         if self.memory.is_first_of_hour(id, now) {
             usage::retention::count(self.db, id, usage::retention::MOST_OF_TENANT, now)?;
+            events::retention::bound(self.db, id)?;
             self.memory.note_surplus(id, 0);
         }
         if rolls {

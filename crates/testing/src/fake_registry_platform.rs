@@ -14,6 +14,7 @@ use std::{
 use futures_util::{FutureExt, future::LocalBoxFuture};
 use keyward_core::{
     record::Record,
+    secret::Secret,
     sql::Sql,
     time::{Span, Timestamp},
 };
@@ -23,6 +24,7 @@ use keyward_policy::{
     jwk::{Signed, software},
 };
 use keyward_registry::{
+    events::sending::Message,
     password::PasswordJob,
     publish_error::PlatformError,
     publisher::{Platform, Waiting},
@@ -35,6 +37,19 @@ use crate::{Database, NOON};
 
 /// How long the platform waits for an answer.
 pub const PATIENCE: Span = Span::from_secs(5);
+
+/// A secret of the receiver of events.
+pub const EVENTS_SECRET: &str = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3";
+
+/// A request that the receiver of events got.
+#[derive(Clone, Debug)]
+pub struct Received {
+    pub url: String,
+    pub fields: Vec<(&'static str, String)>,
+    pub body: String,
+    /// What it was answered with.
+    pub status: Option<u16>,
+}
 
 /// How one call goes, from when it was made.
 #[derive(Clone, Copy, Debug)]
@@ -63,6 +78,12 @@ pub struct FakeRegistryPlatform {
     /// KV as text.
     pub kv: RefCell<BTreeMap<String, String>>,
     pub kv_writes: Cell<u32>,
+    /// Answers of the receiver of events to the next requests, `None` if there is none in time; then 200.
+    pub receiver: RefCell<VecDeque<Option<u16>>>,
+    /// The key whose events it never takes.
+    pub refused_subject: RefCell<Option<String>>,
+    /// What it got: the fields and the body.
+    pub received: RefCell<Vec<Received>>,
     pub alarm: Cell<Option<Timestamp>>,
     pub alarm_cannot_be_set: Cell<bool>,
     /// How often it can still be set before it cannot.
@@ -89,6 +110,9 @@ impl FakeRegistryPlatform {
             gates: RefCell::default(),
             kv: RefCell::default(),
             kv_writes: Cell::default(),
+            receiver: RefCell::default(),
+            refused_subject: RefCell::default(),
+            received: RefCell::default(),
             alarm: Cell::default(),
             alarm_cannot_be_set: Cell::default(),
             alarms_left: Cell::default(),
@@ -280,6 +304,28 @@ impl Platform for Object {
             Ok(derive(job))
         }
         .boxed_local()
+    }
+
+    fn send<'a>(&'a self, message: &'a Message<'a>) -> Waiting<'a, u16> {
+        async move {
+            let is_refused =
+                self.refused_subject.borrow().as_ref().is_some_and(|id| message.body.contains(id));
+            let status = self.receiver.borrow_mut().pop_front().unwrap_or(Some(200));
+            let status = if is_refused { Some(500) } else { status };
+            self.received.borrow_mut().push(Received {
+                url: message.url.to_owned(),
+                fields: message.fields.clone(),
+                body: message.body.clone(),
+                status,
+            });
+            self.wait(if status.is_some() { Span::from_ms(1) } else { Span::from_hours(1) }).await;
+            Ok(status.unwrap_or(500))
+        }
+        .boxed_local()
+    }
+
+    fn secret(&self, name: &str) -> Option<Secret> {
+        (name == "EVENTS_SECRET").then(|| Secret::new(EVENTS_SECRET))
     }
 
     fn verify<'a>(&'a self, signed: Signed<'a>) -> LocalBoxFuture<'a, bool> {

@@ -40,6 +40,8 @@ use keyward_core::{
 
 /// From this share of its limit on a window is nearly full.
 const NEAR_PERCENT: u64 = 80;
+/// Shares of a limit that the Registry is told of, the largest first.
+const TOLD_PERCENT: [u64; 3] = [100, 95, NEAR_PERCENT];
 /// The longest time that a client is told to wait: a month. A window that never opens again says so itself
 /// ([`WindowState::is_spent`]).
 const LONGEST_WAIT: Span = Span::from_days(31);
@@ -405,6 +407,15 @@ impl Counts {
     fn note_near(&mut self, limits: Limits, now: Timestamp) {
         if self.has_percent(NEAR_PERCENT, limits) {
             self.usage.near_limit(now);
+        }
+        // A second's or minute's window fills and empties too often for anybody to be told.
+        let told = |window: &Window| !matches!(window, Window::Second | Window::Minute | Window::InFlight);
+        let limited = self.logs.iter().filter(|(window, _)| told(window));
+        let limited = limited.filter_map(|(window, log)| Some((window, log, limits.get(window)?)));
+        for (window, log, limit) in limited {
+            if let Some(percent) = TOLD_PERCENT.into_iter().find(|percent| log.has_percent(*percent, limit)) {
+                self.usage.reach(window, percent, limit);
+            }
         }
     }
 

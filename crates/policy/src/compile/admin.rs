@@ -1,6 +1,6 @@
 //! `[admin]`: where the admin API and page live.
 
-use super::{quotas, reader::Item, sign_in};
+use super::{events, quotas, reader::Item, sign_in};
 use crate::{
     leak::leak,
     model::{Admin, PathPattern, Tail},
@@ -18,6 +18,7 @@ pub(super) const DEFAULT: Admin = Admin {
     storage: quotas::DEFAULT_STORAGE,
     audit_retention: None,
     sign_in: None,
+    events: &[],
 };
 
 /// Reads the section, or its defaults.
@@ -54,6 +55,7 @@ pub(super) fn read(item: Option<Item<'_>>) -> Admin {
         storage: quotas::storage(table.get("storage")),
         audit_retention: quotas::retention(table.get("audit_retention")),
         sign_in: sign_in::read(table.get("sign_in")),
+        events: events::read(&table),
     }
 }
 

@@ -8,6 +8,7 @@ mod address;
 mod admin;
 mod cors;
 mod credential;
+mod events;
 mod field_names;
 mod identity;
 mod imported;

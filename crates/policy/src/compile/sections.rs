@@ -13,7 +13,7 @@ use super::{
     webhook,
 };
 use crate::{
-    model::{MOST_IN_FLIGHT, PublicAlgorithm, Window},
+    model::{EventType, MOST_IN_FLIGHT, PublicAlgorithm, Window},
     span::Span,
 };
 
@@ -27,6 +27,7 @@ pub static SECTIONS: &[&Section] = &[
     &QUOTAS,
     &RATE,
     &SIGN_IN,
+    &EVENTS,
     &PLAN,
     &PLAN_LIMITS,
     &PLAN_POOL,
@@ -79,6 +80,7 @@ static ADMIN: Section = Section {
         field("storage", Size(MEGABYTE, quotas::MAX_STORAGE)),
         field("audit_retention", Days(quotas::MIN_RETENTION_DAYS, quotas::MAX_RETENTION_DAYS)),
         field("sign_in", Table(&SIGN_IN)),
+        field("events", Entries(&Table(&EVENTS))),
     ],
 };
 static SIGN_IN: Section = Section {
@@ -102,6 +104,14 @@ static SIGN_IN: Section = Section {
         field("secret_form", Word(&words(&jwt::SECRET_FORMS))),
         field("typ", Text),
         field("skew", Duration(Span::ZERO, jwt::MAX_SKEW)),
+    ],
+};
+static EVENTS: Section = Section {
+    name: "[admin.events.NAME]",
+    fields: &[
+        required("url", Text).unseen(),
+        required("secret", TEXT_OR_TEXTS).unseen(),
+        field("types", List(&Word(&words(&EventType::NAMES)))),
     ],
 };
 static QUOTAS: Section = Section {

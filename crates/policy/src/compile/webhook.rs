@@ -145,7 +145,8 @@ fn hmac(table: &Table<'_>, secret: &'static str) -> Option<Webhook> {
 }
 
 /// The first of a webhook's secrets, and the others.
-fn secret_names(item: &Item<'_>) -> Option<(&'static str, &'static [&'static str])> {
+/// The names of secrets, the first and the others.
+pub(super) fn secret_names(item: &Item<'_>) -> Option<(&'static str, &'static [&'static str])> {
     if item.as_text().is_some() {
         return Some((secret_name(item)?, &[]));
     }

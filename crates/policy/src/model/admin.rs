@@ -1,7 +1,8 @@
 //! The admin side: where it lives, what it asks for, and how much it takes.
 
 use super::{
-    data::{optional_days, policy_data},
+    data::{list, optional_days, policy_data},
+    events::EventEndpoint,
     proof::Jwt,
 };
 use crate::span::Span;
@@ -27,6 +28,9 @@ pub struct Admin {
     /// Whose tokens sign people in; `None` for passwords alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sign_in: Option<SignIn>,
+    /// Who is told what happens to keys.
+    #[serde(default, deserialize_with = "list", skip_serializing_if = "<[_]>::is_empty")]
+    pub events: &'static [EventEndpoint],
 }
 
 /// How people sign in with tokens of an issuer.

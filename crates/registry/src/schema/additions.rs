@@ -540,4 +540,105 @@ pub const ADDITIONS: &[Addition] = &[
             VALUES (NEW.hash, NEW.version, NEW.status = 'REVOKED', NEW.updated_at); END
 ",
     },
+    // Triggers, so that no operation can forget its event, in an older build either. Nothing is written while the policy names no
+    // endpoint. A revocation waits in `event_revocations` until it is known from when on it holds everywhere. `notice_at` is when a
+    // key's expiry is told next; what an expiry that is set leaves no time for is not told.
+    Addition {
+        name: "events",
+        statements: "
+    CREATE TABLE events (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE DEFAULT ('evt_' || lower(hex(randomblob(16)))),
+        type TEXT NOT NULL,
+        tenant_id TEXT NOT NULL,
+        subject TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        data TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX events_of_tenant ON events (tenant_id, number);
+    CREATE TABLE event_endpoints (
+        name TEXT PRIMARY KEY,
+        queued INTEGER NOT NULL,
+        failures INTEGER NOT NULL DEFAULT 0,
+        due INTEGER NOT NULL DEFAULT 0,
+        delivered TEXT,
+        delivered_at INTEGER,
+        failing_since INTEGER,
+        error TEXT,
+        gone_at INTEGER,
+        lost INTEGER NOT NULL DEFAULT 0
+    ) STRICT;
+    CREATE TABLE event_deliveries (
+        endpoint TEXT NOT NULL,
+        number INTEGER NOT NULL,
+        subject TEXT NOT NULL,
+        attempts INTEGER NOT NULL DEFAULT 0,
+        due INTEGER NOT NULL DEFAULT 0,
+        PRIMARY KEY (endpoint, number)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX event_deliveries_of_subject ON event_deliveries (endpoint, subject, number);
+    CREATE TABLE event_revocations (
+        key_id TEXT PRIMARY KEY,
+        tenant_id TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        data TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE event_marks (
+        subject TEXT NOT NULL,
+        what TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        until INTEGER NOT NULL,
+        PRIMARY KEY (subject, what)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX event_marks_by_end ON event_marks (until);
+    CREATE TABLE event_search (idle_since INTEGER NOT NULL, number INTEGER NOT NULL) STRICT;
+    INSERT INTO event_search VALUES (0, 0);
+    ALTER TABLE keys ADD COLUMN idle_since INTEGER
+        GENERATED ALWAYS AS (MAX(COALESCE(last_used_at, 0), created_at)) VIRTUAL;
+    CREATE INDEX keys_idle ON keys (idle_since) WHERE status = 'ACTIVE';
+    ALTER TABLE keys ADD COLUMN notice_at INTEGER;
+    CREATE INDEX keys_to_notice ON keys (notice_at) WHERE notice_at IS NOT NULL;
+    UPDATE keys SET notice_at = ends_at - 2592000000 WHERE status = 'ACTIVE' AND ends_at < 9007199254740991;
+    CREATE TRIGGER keys_notice_made AFTER INSERT ON keys WHEN NEW.ends_at < 9007199254740991 BEGIN
+        UPDATE keys SET notice_at = (SELECT MIN(NEW.ends_at - value * 86400000) FROM json_each('[30,7,1]')
+            WHERE NEW.ends_at - value * 86400000 > NEW.created_at) WHERE id = NEW.id; END;
+    CREATE TRIGGER keys_notice_changed AFTER UPDATE OF expires_at, paused_expiry, status ON keys
+        WHEN NEW.ends_at <> OLD.ends_at OR NEW.status <> OLD.status BEGIN
+        UPDATE keys SET notice_at = (SELECT MIN(NEW.ends_at - value * 86400000) FROM json_each('[30,7,1]')
+            WHERE NEW.ends_at - value * 86400000 > NEW.updated_at
+                AND NEW.ends_at < 9007199254740991 AND NEW.status = 'ACTIVE') WHERE id = NEW.id; END;
+    CREATE TRIGGER keys_event_made AFTER INSERT ON keys WHEN EXISTS (SELECT 1 FROM event_endpoints) BEGIN
+        INSERT INTO events (type, tenant_id, subject, at, data)
+        VALUES ('key.created', NEW.tenant_id, NEW.id, NEW.created_at, json_object(
+            'keyId', NEW.id, 'tenantId', NEW.tenant_id, 'realm', NEW.realm, 'name', NEW.name,
+            'expiresAt', NULLIF(NEW.ends_at, 9007199254740991), 'rotatedFrom', NEW.rotated_from,
+            'imported', json(iif(NEW.imported_as IS NULL, 'false', 'true')),
+            'by', json_remove(NEW.created_by, '$.email'))); END;
+    CREATE TRIGGER keys_event_rotated AFTER UPDATE OF rotated_to ON keys
+        WHEN NEW.rotated_to IS NOT NULL AND NEW.rotated_to IS NOT OLD.rotated_to
+            AND EXISTS (SELECT 1 FROM event_endpoints) BEGIN
+        INSERT INTO events (type, tenant_id, subject, at, data)
+        SELECT 'key.rotated', NEW.tenant_id, NEW.id, created_at, json_object(
+            'keyId', NEW.id, 'tenantId', NEW.tenant_id, 'realm', NEW.realm, 'name', NEW.name,
+            'expiresAt', NULLIF(NEW.ends_at, 9007199254740991), 'rotatedTo', id,
+            'by', json_remove(created_by, '$.email')) FROM keys WHERE id = NEW.rotated_to; END;
+    CREATE TRIGGER keys_event_revoked AFTER UPDATE OF status ON keys
+        WHEN NEW.status = 'REVOKED' AND OLD.status <> 'REVOKED' AND EXISTS (SELECT 1 FROM event_endpoints) BEGIN
+        INSERT OR REPLACE INTO event_revocations (key_id, tenant_id, at, data)
+        VALUES (NEW.id, NEW.tenant_id, COALESCE(NEW.revoked_at, NEW.updated_at), json_object(
+            'keyId', NEW.id, 'tenantId', NEW.tenant_id, 'realm', NEW.realm, 'name', NEW.name,
+            'reason', NEW.revoke_reason, 'by', json_remove(NEW.revoked_by, '$.email'))); END;
+    CREATE TRIGGER keys_event_removed AFTER DELETE ON keys
+        WHEN EXISTS (SELECT 1 FROM event_revocations WHERE key_id = OLD.id) BEGIN
+        INSERT INTO events (type, tenant_id, subject, at, data)
+        SELECT 'key.revoked', tenant_id, key_id, at, json_set(data, '$.refusedEverywhereBy', OLD.told_at)
+        FROM event_revocations WHERE key_id = OLD.id; DELETE FROM event_revocations WHERE key_id = OLD.id; END;
+    CREATE TRIGGER audit_event_leaked AFTER INSERT ON audit
+        WHEN json_extract(NEW.entry, '$.action') = 'key.leaked' AND EXISTS (SELECT 1 FROM event_endpoints) BEGIN
+        INSERT INTO events (type, tenant_id, subject, at, data)
+        SELECT 'key.leaked', tenant_id, id, CAST(round(unixepoch(json_extract(NEW.entry, '$.time'), 'subsec') * 1000) AS INTEGER),
+            json_object('keyId', id, 'tenantId', tenant_id, 'realm', realm, 'name', name)
+        FROM keys WHERE id = json_extract(NEW.entry, '$.target'); END
+",
+    },
 ];

@@ -11,7 +11,7 @@ use keyward_limits::{
 use serde_json::json;
 
 use super::{counts::Counts, refusals, retention, routes};
-use crate::rows;
+use crate::{events, rows};
 
 /// An hour that begins later than this from now has not come: the coordinator's clock is wrong, or this one.
 const EARLY: Span = Span::from_mins(1);
@@ -112,6 +112,8 @@ fn apply_in_transaction(
     }
     if room {
         refusals::take(db, &tenant_id, report, now)?;
+        events::limits::take(db, report, now)?;
+        events::guesses::take(db, report, now)?;
     }
     if let Some(used) = report.last_used_at {
         let latest = if tells_again { now } else { used };

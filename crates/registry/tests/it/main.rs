@@ -13,6 +13,7 @@ mod costs;
 mod delivery;
 mod delivery_faults;
 mod ended_keys;
+mod events;
 mod export;
 mod filters;
 mod fresh_password;
