@@ -9,7 +9,9 @@ use keyward_core::{
     time::{MILLISECOND, SECOND, Timestamp},
 };
 use keyward_gate::ready::{self, Cache, Look, Readiness};
-use keyward_policy::{Admin, CodeFlow, Policy, Realm, Requirement, Route, Routes, SignIn, Webhook};
+use keyward_policy::{
+    Admin, CodeFlow, EventEndpoint, EventType, Policy, Realm, Requirement, Route, Routes, SignIn, Webhook,
+};
 use keyward_registry::setup_token::{recovery_fault, set_up_fault};
 use keyward_testing::policy::POLICY;
 
@@ -63,6 +65,17 @@ fn a_recovery_token_that_can_be_guessed_is_a_fault_whoever_has_set_up() {
     for token in [None, Some(""), Some("q3VbT0xk7RzNw2LdYh8J")] {
         assert_eq!(found(token), Ok(()), "a gate does without");
     }
+}
+
+#[test]
+fn a_secret_that_signs_events_is_one_of_them() {
+    let types = &[EventType::Revoked];
+    let endpoint =
+        EventEndpoint { name: "main", url: "https://hooks.example.com/", secrets: &["ONE", "TWO"], types };
+    let admin = Admin { events: Vec::leak(vec![endpoint]), ..POLICY.admin };
+    let policy = Policy { admin, ..*POLICY };
+    let fault = faults(&policy, &[("KEYWARD_SECRET", GOOD), ("ONE", "hush")]).unwrap();
+    assert_eq!(fault, "TWO is not set");
 }
 
 #[test]

@@ -88,7 +88,10 @@ pub fn secrets(policy: &Policy, get: impl Fn(&str) -> Option<String>) -> Option<
         faults.push(format!("KEYWARD_SECRET_PREVIOUS has one that no key was made with: each has {FIT}"));
     }
     let client_secret = policy.admin.sign_in.and_then(|sign_in| sign_in.code?.client_secret);
-    faults.extend(client_secret.filter(|name| get(name).is_none()).map(|name| format!("{name} is not set")));
+    // What is wrong with one that signs events, the endpoint's state says.
+    let of_events = policy.admin.events.iter().flat_map(|endpoint| endpoint.secrets.iter().copied());
+    let named = client_secret.into_iter().chain(of_events);
+    faults.extend(named.filter(|name| get(name).is_none()).map(|name| format!("{name} is not set")));
     let sign_in = policy.admin.sign_in.map(|sign_in| sign_in.jwt);
     for jwt in policy.realms.iter().flat_map(|realm| realm.issuers().copied()).chain(sign_in) {
         let JwtKeys::Secret { name, form } = jwt.keys else { continue };

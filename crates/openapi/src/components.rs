@@ -2,6 +2,7 @@
 //! that reads and writes them.
 
 use keyward_core::record::{KeyKind, TenantStatus};
+use keyward_policy::EventType;
 use keyward_registry::{
     keys::{
         import::MOST_SHOWN,
@@ -81,6 +82,8 @@ pub fn all() -> Value {
         "Quotas": quotas(refer("Quota")),
         "Realm": realm(),
         "AuditEntry": audit_entry(),
+        "Event": event(),
+        "EventEndpoint": event_endpoint(),
         "Member": object(member()),
         "Self": object([person(), vec![("operator", described(flag(), "Whether it may manage tenants."))]].concat()),
         "Passkey": object(vec![
@@ -368,6 +371,33 @@ fn audit_entry() -> Schema {
     // An entry is shown as it was hashed, and builds to come may write more.
     entry["additionalProperties"] = true.into();
     entry
+}
+
+fn event_type() -> Schema {
+    one_of(&EventType::NAMES.map(|(name, _)| name))
+}
+
+fn event() -> Schema {
+    let data = json!({ "type": "object", "additionalProperties": true });
+    let data = described(data, "What happened to what; its members depend on the type.");
+    object(vec![("id", id("evt_")), ("type", event_type()), ("timestamp", time()), ("data", data)])
+}
+
+fn event_endpoint() -> Schema {
+    object(vec![
+        ("name", text()),
+        ("types", list(event_type())),
+        ("state", one_of(&["ok", "failing", "gone"])),
+        ("lastDelivered", nullable(id("evt_"))),
+        ("lastDeliveredAt", nullable(time())),
+        ("waiting", described(count(0), "Events of its queue, which holds 500.")),
+        ("lost", described(count(0), "Events that were dropped before it took them.")),
+        ("failures", described(count(0), "Attempts that failed since the last one that did not.")),
+        ("failingSince", nullable(time())),
+        ("nextAttemptAt", nullable(time())),
+        ("goneAt", described(nullable(time()), "When it answered 410.")),
+        ("error", nullable(text())),
+    ])
 }
 
 fn person() -> Members {

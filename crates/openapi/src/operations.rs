@@ -295,6 +295,18 @@ pub fn of(method: &str, path: &str) -> Option<Operation> {
                 .query([cursor, audit_filters()].concat())
         }
         ("GET", "/audit/verify") => verification(),
+        ("GET", "/events") => {
+            let after = described(id("evt_"), "The id of the last event that is known.");
+            let answer = vec![("events", list(refer("Event"))), ("nextAfter", nullable(text()))];
+            Operation::answers(200, answer).query(vec![("after", after), ("limit", whole(1, 100))])
+        }
+        ("GET", "/events/endpoints") => {
+            Operation::answers(200, vec![("endpoints", list(refer("EventEndpoint")))])
+        }
+        ("POST", "/events/endpoints/{}/replay") => {
+            Operation::answers(200, vec![("endpoint", refer("EventEndpoint"))])
+                .takes(Vec::new(), vec![("after", nullable(id("evt_")))])
+        }
         ("GET", "/members") => Operation::pages("members", "Member", vec![("q", searched(254))]),
         ("POST", "/members") => Operation::answers(201, member())
             .takes(vec![("email", email()), ("role", role())], vec![("password", password())]),

@@ -19,7 +19,7 @@ fn policy(file: &str) -> Policy {
 }
 
 /// Between them they use every part of a policy.
-const POLICIES: [&str; 11] = [
+const POLICIES: [&str; 12] = [
     "keyward.toml",
     "examples/all/keyward.toml",
     "tests/e2e/policy.toml",
@@ -31,6 +31,7 @@ const POLICIES: [&str; 11] = [
     "crates/policy/tests/it/documents/anonymous.toml",
     "crates/policy/tests/it/documents/identity.toml",
     "crates/policy/tests/it/documents/real_apis.toml",
+    "crates/policy/tests/it/documents/events.toml",
 ];
 
 #[test]
@@ -87,7 +88,11 @@ const OF_FORMAT_1: [&str; 7] = [
 /// Documents of this format. Where they are not read any more, or would be written otherwise, [`FORMAT`] has to change.
 static GOLDEN: LazyLock<Vec<String>> = LazyLock::new(|| {
     let as_now = OF_FORMAT_1.map(|text| text.replacen("{\"format\":1,", "{\"format\":2,", 1));
-    let newer = [include_str!("documents/identity.json"), include_str!("documents/real_apis.json")];
+    let newer = [
+        include_str!("documents/identity.json"),
+        include_str!("documents/real_apis.json"),
+        include_str!("documents/events.json"),
+    ];
     as_now.into_iter().chain(newer.map(str::to_owned)).collect()
 });
 
@@ -108,6 +113,7 @@ fn the_form_of_format_2_stays() {
         (6, "anonymous"),
         (7, "identity"),
         (8, "real_apis"),
+        (9, "events"),
     ]
     .map(|(at, name)| (&*GOLDEN[at], name))
     {

@@ -634,11 +634,11 @@ pub const ADDITIONS: &[Addition] = &[
         SELECT 'key.revoked', tenant_id, key_id, at, json_set(data, '$.refusedEverywhereBy', OLD.told_at)
         FROM event_revocations WHERE key_id = OLD.id; DELETE FROM event_revocations WHERE key_id = OLD.id; END;
     CREATE TRIGGER audit_event_leaked AFTER INSERT ON audit
-        WHEN json_extract(NEW.entry, '$.action') = 'key.leaked' AND EXISTS (SELECT 1 FROM event_endpoints) BEGIN
+        WHEN NEW.action = 'key.leaked' AND EXISTS (SELECT 1 FROM event_endpoints) BEGIN
         INSERT INTO events (type, tenant_id, subject, at, data)
-        SELECT 'key.leaked', tenant_id, id, CAST(round(unixepoch(json_extract(NEW.entry, '$.time'), 'subsec') * 1000) AS INTEGER),
+        SELECT 'key.leaked', tenant_id, id, CAST(round(unixepoch(NEW.time, 'subsec') * 1000) AS INTEGER),
             json_object('keyId', id, 'tenantId', tenant_id, 'realm', realm, 'name', name)
-        FROM keys WHERE id = json_extract(NEW.entry, '$.target'); END
+        FROM keys WHERE id = NEW.target; END
 ",
     },
 ];

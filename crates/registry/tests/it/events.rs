@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 const URL: &str = "https://hooks.example.com/keyward?token=hidden";
 const DAY: Span = Span::from_days(1);
 
-fn endpoint(types: &'static [EventType]) -> EventEndpoint {
+pub fn endpoint(types: &'static [EventType]) -> EventEndpoint {
     EventEndpoint { name: "main", url: URL, secrets: &["EVENTS_SECRET"], types }
 }
 

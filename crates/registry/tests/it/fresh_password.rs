@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use keyward_core::time::MINUTE;
-use keyward_policy::{KeyAction, KeyRequirement, Policy, Proof, Requirement, Route, Routes, Span};
+use keyward_policy::{EventType, KeyAction, KeyRequirement, Policy, Proof, Requirement, Route, Routes, Span};
 use keyward_registry::{
     admin_call::AdminCall,
     router::{AdminRoute, ROUTES},
@@ -32,6 +32,7 @@ fn policy(step_up: &'static [KeyAction], step_up_roles: bool) -> &'static Policy
         realm.step_up = step_up;
     });
     policy.admin.step_up_roles = step_up_roles;
+    policy.admin.events = Vec::leak(vec![crate::events::endpoint(&EventType::ALL)]);
     Box::leak(Box::new(policy))
 }
 

@@ -251,6 +251,12 @@ pub fn rows() -> Vec<Row> {
         ),
         ("DELETE /tenants/{id}/sessions", "", "no", vec![("/tenants/{shop}/sessions", Value::Null)]),
         (
+            "POST /events/endpoints/{id}/replay",
+            "`after`",
+            "no",
+            vec![("/events/endpoints/main/replay", json!({}))],
+        ),
+        (
             "POST /tenants",
             "`name`, `code`, `plan`, `rateLimit`, `pool`",
             "no",

@@ -164,6 +164,8 @@ fn every_call_that_writes_is_known_here() {
         ("POST", "/tenants/{}/owners"),
         ("DELETE", "/invitations/{inv_}"),
         ("DELETE", "/tenants/{}/sessions"),
+        // `crates/registry/tests/it/events.rs`
+        ("POST", "/events/endpoints/{}/replay"),
         // Of people who are not signed in.
         ("POST", "/invitations/accept"),
         ("POST", "/recover"),

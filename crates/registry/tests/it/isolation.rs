@@ -66,7 +66,7 @@ struct Attempt {
     body: usize,
 }
 
-const CALLS: [(&str, &str); 22] = [
+const CALLS: [(&str, &str); 25] = [
     ("GET", "/api-keys"),
     ("GET", "/api-keys?limit=1&cursor=CURSOR"),
     ("GET", "/api-keys?q=south"),
@@ -83,6 +83,9 @@ const CALLS: [(&str, &str); 22] = [
     ("GET", "/audit"),
     ("GET", "/audit?cursor=CURSOR"),
     ("GET", "/audit/verify"),
+    ("GET", "/events"),
+    ("GET", "/events/endpoints"),
+    ("POST", "/events/endpoints/main/replay"),
     ("GET", "/realms"),
     ("GET", "/routes?keyId=ID"),
     ("GET", "/session"),

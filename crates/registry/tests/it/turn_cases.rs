@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use keyward_core::secret::Secret;
-use keyward_policy::{Admin, KeyRequirement, Policy, Proof, Requirement, Route, Routes};
+use keyward_policy::{Admin, EventType, KeyRequirement, Policy, Proof, Requirement, Route, Routes};
 use keyward_registry::{admin_call::AdminCall, sessions::token};
 use keyward_testing::{
     IMPORTED, LINK,
@@ -22,7 +22,8 @@ pub fn policy() -> &'static Policy {
         let checkout = Route { requires: Requirement::Key(session), ..realm.routes[0] };
         realm.routes = Routes::new(Vec::leak([&[checkout], &*realm.routes].concat()));
     });
-    let admin = Admin { sign_in: Some(crate::code_sign_in::SIGN_IN), ..policy.admin };
+    let events = Vec::leak(vec![crate::events::endpoint(&EventType::ALL)]);
+    let admin = Admin { sign_in: Some(crate::code_sign_in::SIGN_IN), events, ..policy.admin };
     Box::leak(Box::new(Policy { admin, ..*policy }))
 }
 
@@ -246,6 +247,11 @@ pub const CASES: &[Case] = &[
     ("GET", "/audit", Stage::open, |stage| stage.call("GET", "/audit", Value::Null)),
     ("GET", "/audit/export", Stage::open, |stage| stage.call("GET", "/audit/export", Value::Null)),
     ("GET", "/audit/verify", Stage::open, |stage| stage.call("GET", "/audit/verify", Value::Null)),
+    ("GET", "/events", Stage::open, |stage| stage.call("GET", "/events", Value::Null)),
+    ("GET", "/events/endpoints", Stage::open, |stage| stage.call("GET", "/events/endpoints", Value::Null)),
+    ("POST", "/events/endpoints/{}/replay", Stage::open, |stage| {
+        stage.call("POST", "/events/endpoints/main/replay", json!({}))
+    }),
     ("GET", "/members", Stage::open, |stage| stage.call("GET", "/members", Value::Null)),
     ("POST", "/members", Stage::open, |stage| {
         stage.call(

@@ -55,10 +55,18 @@ fn turns(fixture: &RegistryFixture, call: &AdminCall, seed: u64) -> Outcome {
     }
 }
 
+/// The database makes an event's id at random.
+fn without_event_ids(text: &str) -> String {
+    let mut parts = text.split("evt_");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| text + "evt_" + part.get(32..).unwrap_or_default())
+}
+
 /// What is stored but for attempts, which count however they end.
 fn kept(fixture: &RegistryFixture) -> String {
     let dump = fixture.dump();
-    dump.lines().filter(|line| !line.starts_with("guesses ")).map(|line| format!("{line}\n")).collect()
+    let kept = dump.lines().filter(|line| !line.starts_with("guesses "));
+    kept.map(|line| format!("{}\n", without_event_ids(line))).collect()
 }
 
 /// The keys that pass, how many that nobody was shown among them, and what each was replaced by.
@@ -70,7 +78,11 @@ fn live(fixture: &RegistryFixture) -> Vec<Value> {
 
 fn answer(outcome: Outcome) -> (u16, String, bool) {
     let reply = outcome.reply(Telling { at: NOON, pending: 0 }, "req-1");
-    (reply.status, reply.body, reply.headers.iter().any(|(name, _)| name == "Retry-After"))
+    (
+        reply.status,
+        without_event_ids(&reply.body),
+        reply.headers.iter().any(|(name, _)| name == "Retry-After"),
+    )
 }
 
 #[test]
