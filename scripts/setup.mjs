@@ -41,10 +41,14 @@ const TARGET = "wasm32-unknown-unknown";
 const OFFLINE = "Is the network reachable? It can be run again; what is already there is kept.";
 
 /** How many steps `setup` runs. */
-export const setupSteps = ({ chromium = false, python = false } = {}) => 4 + Number(chromium) + Number(python);
+export const setupSteps = ({ chromium = false, python = false, prometheus = false } = {}) =>
+  4 + Number(chromium) + Number(python) + Number(prometheus);
 
-/** Installs what is missing; for the tests also, with `chromium`, a browser and, with `python`, client libraries in Python. */
-export async function setup(steps, { chromium = false, python = false } = {}) {
+/**
+ * Installs what is missing; for the tests also, with `chromium`, a browser, with `python`, client libraries in Python, and,
+ * with `prometheus`, Prometheus and its `promtool`.
+ */
+export async function setup(steps, { chromium = false, python = false, prometheus = false } = {}) {
   await steps.run("Checking Rust and Node", checkMachine);
   // npm mostly waits for the network and cargo mostly computes: both at once.
   const giveUp = new AbortController();
@@ -66,6 +70,7 @@ export async function setup(steps, { chromium = false, python = false } = {}) {
   });
   if (chromium) await steps.run("Chromium", installChromium);
   if (python) await steps.run("Client libraries in Python", pythonPackages);
+  if (prometheus) await steps.run("Prometheus", installPrometheus);
 }
 
 const older = (version, least) => {
@@ -231,8 +236,18 @@ async function installChromium(progress) {
   });
 }
 
+async function installPrometheus(progress) {
+  if (["prometheus", "promtool"].every(inPath)) return Steps.nothing;
+  await aptInstall("prometheus", {
+    missing: "the tests of the metrics need prometheus and promtool, which are not in PATH",
+    byHand: "Install Prometheus by hand (https://prometheus.io/download/), so that both programs are in PATH.",
+    progress,
+  });
+}
+
 if (isMain(import.meta)) {
-  const options = { chromium: process.argv.includes("--chromium"), python: process.argv.includes("--python") };
+  const asked = (name) => process.argv.includes(`--${name}`);
+  const options = { chromium: asked("chromium"), python: asked("python"), prometheus: asked("prometheus") };
   await runMain(async () => {
     await setup(new Steps(setupSteps(options)), options);
     devSecrets();

@@ -28,7 +28,7 @@ await runMain(async () => {
   }
   const native = part !== "e2e";
   const e2e = part !== "native";
-  const extras = { chromium: e2e, python: e2e };
+  const extras = { chromium: e2e, python: e2e, prometheus: e2e };
   const steps = new Steps(setupSteps(extras) + Number(e2e));
   await setup(steps, extras);
   // First what is quickest to tell that something is wrong.

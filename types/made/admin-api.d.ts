@@ -870,6 +870,12 @@ export interface Calls {
       sessions: Array<Session>;
     };
   };
+  /** metrics of the deployment for Prometheus */
+  "GET /metrics": {
+    query: undefined;
+    body: null;
+    answer: string;
+  };
   /** lists one's own passkeys, in the order they were added */
   "GET /passkeys": {
     query: {

@@ -272,6 +272,10 @@ pub fn of(method: &str, path: &str) -> Option<Operation> {
         ),
         ("GET", "/links/{link_}") => Operation::answers(200, vec![("link", refer("Link"))]),
         ("GET", "/quotas") => Operation::answers(200, vec![("quotas", refer("Quotas"))]),
+        ("GET", "/metrics") => {
+            let text = described(text(), "Metrics in the text format of Prometheus, version 0.0.4.");
+            Operation { answer: (200, Some(text)), media: &["text/plain"], ..Operation::default() }
+        }
         ("GET", "/realms") => Operation::answers(200, vec![("realms", list(refer("Realm")))]),
         ("GET", "/audit") => {
             let names = described(

@@ -73,7 +73,8 @@ pub fn read(text: &str) -> Result<Policy, Unreadable> {
     }
     let value = keyward_json::parse(policy).map_err(Unreadable::Policy)?;
     // Parts that are text point into it.
-    keyward_json::from_value(Box::leak(Box::new(value))).map_err(Unreadable::Policy)
+    let policy: Policy = keyward_json::from_value(Box::leak(Box::new(value))).map_err(Unreadable::Policy)?;
+    Ok(Policy { sha256: sha256.to_owned().leak(), ..policy })
 }
 
 /// In lower-case hexadecimal.

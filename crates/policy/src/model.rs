@@ -37,6 +37,9 @@ pub struct Policy {
     /// Plans with limits.
     #[serde(default, deserialize_with = "list", skip_serializing_if = "<[_]>::is_empty")]
     pub plans: &'static [Plan],
+    /// The hash of its document, in lower-case hexadecimal; empty where it was not read from one.
+    #[serde(skip)]
+    pub sha256: &'static str,
 }
 
 /// What tenants on a plan have that were given nothing else.

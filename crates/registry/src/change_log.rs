@@ -158,6 +158,15 @@ pub fn begin_anew(db: &dyn Sql) -> Result<(), SqlError> {
         .map(drop)
 }
 
+/// The number of the latest change, and when it was, if it is still in the log.
+///
+/// # Errors
+/// What SQLite says.
+pub fn latest(db: &dyn Sql) -> Result<(u64, Option<Timestamp>), SqlError> {
+    let number = load(db)?.map_or(0, |log| log.latest);
+    Ok((number, sql::scalar(db, "SELECT at FROM changes ORDER BY number DESC LIMIT 1", &[])?))
+}
+
 fn load(db: &dyn Sql) -> Result<Option<Log>, SqlError> {
     let log = "SELECT name, complete_since, forgotten,
             MAX(forgotten, COALESCE((SELECT MAX(number) FROM changes), 0)) AS latest

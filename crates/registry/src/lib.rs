@@ -83,6 +83,7 @@ pub mod keys;
 pub mod links;
 pub mod members;
 pub mod memory;
+pub mod metrics;
 pub mod object;
 pub mod outbox;
 pub mod outcome;

@@ -86,7 +86,7 @@ impl Outbox<'_> {
             return self.begin_pool(tenant_id, now);
         }
         let Some(key) = key::load_due(self.db, key_id, Some(now))? else { return Ok(None) };
-        let wait = (FIRST_RETRY * (1 << key.publish_attempts.min(30))).min(LAST_RETRY);
+        let wait = wait_after(key.publish_attempts);
         let begun = "UPDATE keys SET publish_due = ?, publish_attempts = publish_attempts + 1 WHERE id = ?";
         self.db.run(begun, &[(now + wait).into(), key_id.into()])?;
         self.of(key)
@@ -240,6 +240,51 @@ impl Outbox<'_> {
             )";
         Ok(sql::scalar::<Option<Timestamp>>(self.db, next, &[])?.flatten())
     }
+}
+
+/// How much the outbox holds.
+pub struct Backlog {
+    /// Keys and tenants' pools, up to [`MOST_COUNTED`].
+    pub entries: u64,
+    /// How long the key has been due that was due first, of those that are tried next.
+    pub oldest: Span,
+}
+
+/// Most keys that are counted, and that are looked at for the oldest.
+const MOST_COUNTED: u32 = 100_000;
+const MOST_LOOKED_AT: u32 = 1_000;
+
+/// How much the outbox holds.
+///
+/// # Errors
+/// What SQLite says.
+pub fn backlog(db: &dyn Sql, now: Timestamp) -> Result<Backlog, SqlError> {
+    let entries = "SELECT (SELECT COUNT(*) FROM (SELECT 1 FROM keys WHERE publish_due IS NOT NULL LIMIT ?))
+        + (SELECT COUNT(*) FROM tenants WHERE pool_due IS NOT NULL)";
+    let entries = sql::scalar(db, entries, &[MOST_COUNTED.into()])?.unwrap_or_default();
+    struct Due {
+        publish_due: Timestamp,
+        publish_attempts: u32,
+    }
+    keyward_core::from_row!(Due { publish_due, publish_attempts });
+    let next = "SELECT publish_due, publish_attempts FROM keys WHERE publish_due IS NOT NULL
+        ORDER BY publish_due LIMIT ?";
+    let next = sql::query::<Due>(db, next, &[MOST_LOOKED_AT.into()])?;
+    // It was due before all that was waited since.
+    let since = next.iter().map(|due| (now - due.publish_due) + waited(due.publish_attempts));
+    Ok(Backlog { entries, oldest: since.max().unwrap_or(Span::ZERO).max(Span::ZERO) })
+}
+
+/// How long is waited after this number of attempts that were begun.
+fn wait_after(attempts: u32) -> Span {
+    (FIRST_RETRY * (1 << attempts.min(30))).min(LAST_RETRY)
+}
+
+/// How long was waited in all.
+fn waited(attempts: u32) -> Span {
+    let growing = attempts.min(30);
+    let waits = (0..growing).map(wait_after).fold(Span::ZERO, |sum, wait| sum + wait);
+    waits + LAST_RETRY * i64::from(attempts - growing)
 }
 
 /// A new version of every key of the tenant, into the outbox.

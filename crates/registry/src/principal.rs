@@ -46,8 +46,17 @@ pub enum Right {
     Write,
     /// To make links: owners and admins, `links:write` or `admin:write`.
     Links,
+    /// To read what is counted of the whole deployment: whoever may read in the operator's tenant.
+    Deployment,
     /// To read and change tenants: owners of the operator's tenant.
     Tenants,
+}
+
+impl Right {
+    /// Whether a viewer has it.
+    fn only_reads(self) -> bool {
+        matches!(self, Self::Read | Self::Deployment)
+    }
 }
 
 /// A member who has signed in.
@@ -154,11 +163,16 @@ impl Principal {
     /// # Errors
     /// FORBIDDEN
     pub fn require(&self, right: Right) -> Result<(), ApiError> {
+        if right == Right::Deployment && !self.tenant().operator {
+            let detail = "This is of the whole deployment: for people and keys of the operator's tenant.";
+            return Err(ApiError::new(Code::Forbidden, detail));
+        }
         match self {
             Self::Member(member) if right == Right::Tenants => member.require_operator(),
-            Self::Member(member) if right != Right::Read && member.role == Role::Viewer => Err(
-                ApiError::new(Code::Forbidden, "A viewer can only read. Ask an owner for the role admin."),
-            ),
+            Self::Member(member) if !right.only_reads() && member.role == Role::Viewer => Err(ApiError::new(
+                Code::Forbidden,
+                "A viewer can only read. Ask an owner for the role admin.",
+            )),
             Self::Member(_) | Self::SetUp(_) => Ok(()),
             Self::Key(key) => key.require(right),
         }
@@ -240,7 +254,7 @@ impl Member {
 impl KeyPrincipal {
     fn require(&self, right: Right) -> Result<(), ApiError> {
         let (required, or): (&[&str], _) = match right {
-            Right::Read => (&["admin:read"], Some("admin:write")),
+            Right::Read | Right::Deployment => (&["admin:read"], Some("admin:write")),
             Right::Write => (&["admin:write"], None),
             Right::Links => (&["links:write"], Some("admin:write")),
             Right::Tenants => {

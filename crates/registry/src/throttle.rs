@@ -4,7 +4,7 @@
 use keyward_core::{
     key::hex,
     network,
-    sql::{self, SqlError},
+    sql::{self, Sql, SqlError},
     time::{Span, Timestamp},
 };
 use sha2::{Digest, Sha256};
@@ -279,6 +279,28 @@ impl RequestContext<'_> {
         self.db.run("DELETE FROM known_networks WHERE member_id = ?", &[member_id.into()])?;
         Ok(())
     }
+}
+
+/// How many addresses at a network, and sessions, have to wait after failures, up to a bound.
+///
+/// # Errors
+/// What SQLite says.
+pub fn waiting(db: &dyn Sql, now: Timestamp) -> Result<u64, SqlError> {
+    const MOST: u32 = 10_000;
+    // As [`wait_after`]. Where waits do not grow, there are no failures.
+    let waiting = "SELECT COUNT(*) FROM (SELECT 1 FROM guesses WHERE at > ? AND failures >= ?
+        AND at + MIN(?, ? << MIN(failures - ?, 20)) > ? LIMIT ?)";
+    let free = FREE_FAILURES;
+    let values = [
+        (now - LONGEST_WAIT).into(),
+        free.into(),
+        LONGEST_WAIT.ms().into(),
+        FIRST_WAIT.ms().into(),
+        free.into(),
+        now.into(),
+        MOST.into(),
+    ];
+    Ok(sql::scalar(db, waiting, &values)?.unwrap_or_default())
 }
 
 /// How long the next attempt has to wait after this number of failures.

@@ -9,7 +9,9 @@ use keyward_core::{
 };
 use keyward_policy::Policy;
 
-use crate::{audit, change_log, events, keys, memory::Memory, storage, tenants::tenant::Tenant, usage};
+use crate::{
+    audit, change_log, events, keys, memory::Memory, metrics, storage, tenants::tenant::Tenant, usage,
+};
 
 /// Upkeep of one database.
 pub struct Upkeep<'a> {
@@ -38,6 +40,7 @@ impl Upkeep<'_> {
             change_log::forget(self.db, now)?;
             events::retention::remove_old(self.db, now)?;
             usage::routes::remove_old(self.db, now)?;
+            metrics::counters::remove_old(self.db, now)?;
             // What is not in the sums yet must not become days before it is.
             let rolls = !usage::totals::sum_up(self.db)?;
             if rolls {

@@ -106,7 +106,8 @@ pub fn compile(
     plan::check(&plans, &drafts.iter().map(|draft| &draft.realm.limits).collect::<Vec<_>>(), &report);
     report.finish(&forms)?;
     let realms = Vec::leak(drafts.into_iter().map(|draft| draft.realm).collect());
-    Ok(Policy { admin, realms, plans: Vec::leak(plans.into_iter().map(|draft| draft.plan).collect()) })
+    let plans = Vec::leak(plans.into_iter().map(|draft| draft.plan).collect());
+    Ok(Policy { admin, realms, plans, sha256: "" })
 }
 
 /// Reads the realms of one file, then those of the files that it includes. Returns its admin side.

@@ -639,6 +639,48 @@ pub const ADDITIONS: &[Addition] = &[
         SELECT 'key.leaked', tenant_id, id, CAST(round(unixepoch(NEW.time, 'subsec') * 1000) AS INTEGER),
             json_object('keyId', id, 'tenantId', tenant_id, 'realm', realm, 'name', name)
         FROM keys WHERE id = NEW.target; END
+  ",
+    },
+    // Counts of what a scrape shows, by triggers as well: it must not go through all keys. `counters` only grow; `state_counts` are
+    // how many there are now. A key that is paused has the expiry 0.
+    Addition {
+        name: "metrics",
+        statements: "
+    CREATE TABLE counters (
+        what TEXT NOT NULL,
+        realm TEXT NOT NULL,
+        name TEXT NOT NULL,
+        count INTEGER NOT NULL,
+        day INTEGER NOT NULL,
+        PRIMARY KEY (what, realm, name)
+    ) STRICT;
+    CREATE TABLE state_counts (
+        what TEXT NOT NULL,
+        realm TEXT NOT NULL,
+        state TEXT NOT NULL,
+        count INTEGER NOT NULL,
+        PRIMARY KEY (what, realm, state)
+    ) STRICT;
+    ALTER TABLE keys ADD COLUMN state TEXT GENERATED ALWAYS AS
+        (CASE WHEN status = 'REVOKED' THEN 'revoked' WHEN expires_at = 0 THEN 'paused' ELSE 'active' END) VIRTUAL;
+    INSERT INTO state_counts SELECT 'key', realm, state, COUNT(*) FROM keys GROUP BY realm, state;
+    INSERT INTO state_counts SELECT 'tenant', '', lower(status), COUNT(*) FROM tenants GROUP BY status;
+    CREATE TRIGGER keys_counted AFTER INSERT ON keys BEGIN
+        INSERT INTO state_counts VALUES ('key', NEW.realm, NEW.state, 1)
+        ON CONFLICT (what, realm, state) DO UPDATE SET count = count + 1; END;
+    CREATE TRIGGER keys_recounted AFTER UPDATE OF status, expires_at ON keys WHEN NEW.state <> OLD.state BEGIN
+        UPDATE state_counts SET count = count - 1 WHERE what = 'key' AND realm = OLD.realm AND state = OLD.state; INSERT INTO
+        state_counts VALUES ('key', NEW.realm, NEW.state, 1)
+        ON CONFLICT (what, realm, state) DO UPDATE SET count = count + 1; END;
+    CREATE TRIGGER keys_uncounted AFTER DELETE ON keys BEGIN
+        UPDATE state_counts SET count = count - 1 WHERE what = 'key' AND realm = OLD.realm AND state = OLD.state; END;
+    CREATE TRIGGER tenants_counted AFTER INSERT ON tenants BEGIN
+        INSERT INTO state_counts VALUES ('tenant', '', lower(NEW.status), 1)
+        ON CONFLICT (what, realm, state) DO UPDATE SET count = count + 1; END;
+    CREATE TRIGGER tenants_recounted AFTER UPDATE OF status ON tenants WHEN NEW.status <> OLD.status BEGIN
+        UPDATE state_counts SET count = count - 1 WHERE what = 'tenant' AND state = lower(OLD.status); INSERT INTO
+        state_counts VALUES ('tenant', '', lower(NEW.status), 1)
+        ON CONFLICT (what, realm, state) DO UPDATE SET count = count + 1; END
 ",
     },
 ];

@@ -19,6 +19,7 @@ use crate::{
     handler::{HandlerError, HandlerResult},
     input::Input,
     members::member::MemberRow,
+    metrics::counters::{self, What},
     outcome::Outcome,
     passkeys::{shown::Shown, sign_in as passkeys},
     password::{check::Verdict, rules as password},
@@ -235,6 +236,7 @@ pub(super) fn note_failure(
     email: Option<&str>,
     what: Value,
 ) -> Result<(), HandlerError> {
+    counters::add(context.db, (What::SignIn, "", ""), 1, context.now)?;
     let actor = Actor::unknown(email);
     if let Some(person) = person {
         return note(context, &person.tenant_id, &actor, "session.refused", &person.id, what);

@@ -11,7 +11,11 @@ use keyward_limits::{
 use serde_json::json;
 
 use super::{counts::Counts, refusals, retention, routes};
-use crate::{events, rows};
+use crate::{
+    events,
+    metrics::counters::{self, What},
+    rows,
+};
 
 /// An hour that begins later than this from now has not come: the coordinator's clock is wrong, or this one.
 const EARLY: Span = Span::from_mins(1);
@@ -44,10 +48,43 @@ impl Hour {
         }
     }
 
+    /// Counts what this says beyond what was known: requests that were let through, those that were taken back later among
+    /// them, and refused ones. `realm` is empty for those of no key.
+    fn count(&self, db: &dyn Sql, known: &Self, realm: &str, now: Timestamp) -> Result<(), SqlError> {
+        let passed = |hour: &Self| hour.counts.accepted.saturating_add(hour.taken_back);
+        let more = passed(self).saturating_sub(passed(known));
+        counters::add(db, (What::Accepted, realm, ""), more, now)?;
+        let what = if realm.is_empty() { What::Unattributed } else { What::Refused };
+        for (code, count) in &self.counts.refused {
+            let before = known.counts.refused.get(code).copied().unwrap_or_default();
+            counters::add(db, (what, realm, code), count.saturating_sub(before), now)?;
+        }
+        Ok(())
+    }
+
     fn columns(&self) -> [(&'static str, Bound); 3] {
         let [accepted, refused] = self.counts.columns();
         [accepted, refused, ("taken_back", i64::try_from(self.taken_back).unwrap_or(i64::MAX).into())]
     }
+}
+
+/// Whose a report is.
+struct Whose {
+    tenant_id: String,
+    realm: String,
+}
+
+keyward_core::from_row!(Whose { tenant_id, realm });
+
+impl Whose {
+    /// Of what belongs to no key.
+    fn nobody() -> Self {
+        Self { tenant_id: UNATTRIBUTED.to_owned(), realm: String::new() }
+    }
+}
+
+fn whose(db: &dyn Sql, key_id: &str) -> Result<Option<Whose>, SqlError> {
+    sql::query_one(db, "SELECT tenant_id, realm FROM keys WHERE id = ?", &[key_id.into()])
 }
 
 /// Takes a coordinator's report in, writing only what it changes. One of a key that does not exist
@@ -68,8 +105,8 @@ fn apply_in_transaction(
     now: Timestamp,
 ) -> Result<UsageTaken, SqlError> {
     let id = report.key_id.as_str();
-    let tenant_id = if id == UNATTRIBUTED { Some(id.to_owned()) } else { tenant_of(db, id)? };
-    let Some(tenant_id) = tenant_id else { return Ok(UsageTaken::default()) };
+    let whose = if id == UNATTRIBUTED { Some(Whose::nobody()) } else { whose(db, id)? };
+    let Some(Whose { tenant_id, realm }) = whose else { return Ok(UsageTaken::default()) };
     let tells_again = report.sent.is_some();
     let mut early = Vec::new();
     let mut near = report.near_limit_at;
@@ -89,8 +126,8 @@ fn apply_in_transaction(
         if limited(&hour) > known.as_ref().map_or(0, limited) {
             near = near.max(Some(told.hour + HOUR));
         }
-        match known {
-            Some(known) if known == hour => {}
+        match &known {
+            Some(known) if *known == hour => {}
             Some(_) => {
                 let [(_, accepted), (_, refused), (_, taken_back)] = columns;
                 let put = "UPDATE usage SET accepted = ?, refused = ?, taken_back = ? WHERE key_id = ? AND hour = ?";
@@ -104,8 +141,9 @@ fn apply_in_transaction(
                 ];
                 rows::insert(db, "usage", &[&of[..], &columns[..]].concat())?;
             }
-            None => {}
+            None => continue,
         }
+        hour.count(db, &known.unwrap_or_default(), &realm, now)?;
         if room {
             routes::take(db, &tenant_id, id, told, now)?;
         }
@@ -139,5 +177,5 @@ fn apply_in_transaction(
 /// # Errors
 /// What SQLite says.
 pub fn tenant_of(db: &dyn Sql, key_id: &str) -> Result<Option<String>, SqlError> {
-    sql::scalar(db, "SELECT tenant_id FROM keys WHERE id = ?", &[key_id.into()])
+    Ok(whose(db, key_id)?.map(|whose| whose.tenant_id))
 }

@@ -16,6 +16,7 @@ use crate::{
     context::RequestContext,
     handler::HandlerResult,
     input::{self, Input},
+    metrics::counters::{self, What},
     outcome::Outcome,
     principal::{Principal, Right},
     to_json::object,
@@ -59,6 +60,7 @@ pub fn take(
     db.run(put, &[text.into(), key_id.into(), told.hour.into()])?;
     // Refusals of no key are apart: they are no tenant's.
     let of_all = (tenant_id != UNATTRIBUTED).then_some(DEPLOYMENT);
+    count_more(db, &known, &all, now)?;
     let refused_only = all.refused.keys().filter(|name| !all.accepted.contains_key(*name));
     for name in all.accepted.keys().chain(refused_only) {
         let accepted = net(&all, name) - net(&known, name);
@@ -67,6 +69,21 @@ pub fn take(
             for tenant_id in [tenant_id].into_iter().chain(of_all) {
                 add(db, (tenant_id, told.hour.floor(DAY), name), accepted, refused)?;
             }
+        }
+    }
+    Ok(())
+}
+
+/// Counts what `all` has beyond `known`.
+fn count_more(db: &dyn Sql, known: &OnRoutes, all: &OnRoutes, now: Timestamp) -> Result<(), SqlError> {
+    for (what, known, all) in [
+        (What::AcceptedOnRoute, &known.accepted, &all.accepted),
+        (What::RefusedOnRoute, &known.refused, &all.refused),
+    ] {
+        for (route, count) in all {
+            let more = count.saturating_sub(known.get(route).copied().unwrap_or_default());
+            let (realm, name) = route.split_once(' ').unwrap_or(("", counters::OTHER));
+            counters::add(db, (what, realm, name), more, now)?;
         }
     }
     Ok(())

@@ -32,6 +32,7 @@ mod keys;
 mod links;
 mod list;
 mod many_keys;
+mod metrics;
 mod object;
 mod outbox;
 mod passkeys;

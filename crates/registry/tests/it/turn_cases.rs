@@ -236,6 +236,7 @@ pub const CASES: &[Case] = &[
         stage.call("GET", &format!("/links/{}", stage.link), Value::Null)
     }),
     ("GET", "/quotas", Stage::open, |stage| stage.call("GET", "/quotas", Value::Null)),
+    ("GET", "/metrics", Stage::open, |stage| stage.call("GET", "/metrics", Value::Null)),
     ("GET", "/realms", Stage::open, |stage| stage.call("GET", "/realms", Value::Null)),
     ("GET", "/realms", Stage::empty, |stage| {
         stage.fixture.call("GET", &format!("setup:{SETUP_TOKEN}"), "/realms", Value::Null)
