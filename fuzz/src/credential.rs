@@ -34,7 +34,7 @@ pub fn run(data: &[u8]) {
     let target = RequestTarget::of(&url);
     let headers = Headers::of(fields);
     let header = |name: &str| headers.get(name);
-    let taken = credential::take(realm, target, Some(secrets()), false, header).map(|mut found| found.pop());
+    let taken = credential::take(realm, target, Some(secrets()), None, header).map(|mut found| found.pop());
     let is_in_url = credential::is_in_url(realm, target, Some(secrets()));
     assert_eq!(matches!(taken, Err(Denial::KeyInUrl)), is_in_url);
     match &taken {
