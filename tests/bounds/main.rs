@@ -117,7 +117,7 @@ fn what_a_client_sends_to_the_gate_costs_in_proportion() {
         }
         bounded("header fields", &line, |line| {
             let header = |_: &str| Some(line.to_owned());
-            let taken = credential::take(realm, own, Some(&secrets), false, header);
+            let taken = credential::take(realm, own, Some(&secrets), None, header);
             let denial = match taken {
                 Err(denial) => denial,
                 Ok(_) => keyward_gate::denial::Denial::MissingCredential {

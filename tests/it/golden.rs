@@ -25,7 +25,7 @@ use keyward_limits::{
     timing::LONG_LEASE,
     usage::Usage,
     wire::{
-        Acquire, Acquired, Cancelled, CoordinatorCall, Found, GetReply, Lease, LeaseReport, PutAck,
+        Acquire, Acquired, Cancelled, CoordinatorCall, Found, GetReply, Lease, LeaseReport, PutAck, Reached,
         RefusalCounts, RouteHint, Tally, TallyHour, UNATTRIBUTED, UsageHour, UsageReport, UsageTaken,
     },
 };
@@ -354,7 +354,7 @@ fn the_calls_to_a_key_gate_and_its_answers() {
         ),
     );
     pinned(
-        &Acquired::Limited { windows: every, retry_after: Span::from_ms(12), via },
+        &Acquired::Limited { windows: every, retry_after: Span::from_ms(12), lease: None, via },
         &format!(
             r#"{{"outcome":"limited",{EVERY},"retryAfterMs":12,"via":{{"relay":true,"ageMs":3,"holdMs":12}}}}"#
         ),
@@ -413,8 +413,9 @@ fn the_report_of_usage_that_was_partly_taken_back_and_its_answer() {
             latest: vec![refusal],
             near_limit_at: Some(Timestamp(6)),
             last_used_from: Some(serde_json::json!({ "country": "CH" })),
+            reached: vec![Reached { window: "perDay".into(), percent: 95, limit: 100 }],
         },
-        r#"{"keyId":"key_1","lastUsedAt":null,"hours":[{"hour":3600000,"accepted":0,"refused":{},"takenBack":1}],"sent":1900000000000,"latest":[{"requestId":"1f","time":5}],"nearLimitAt":6,"lastUsedFrom":{"country":"CH"}}"#,
+        r#"{"keyId":"key_1","lastUsedAt":null,"hours":[{"hour":3600000,"accepted":0,"refused":{},"takenBack":1}],"sent":1900000000000,"latest":[{"requestId":"1f","time":5}],"nearLimitAt":6,"lastUsedFrom":{"country":"CH"},"reached":[{"window":"perDay","percent":95,"limit":100}]}"#,
     );
     pinned(&UsageTaken::default(), "{}");
     pinned(&UsageTaken { early: vec![Timestamp(7_200_000)] }, r#"{"early":[7200000]}"#);

@@ -84,7 +84,7 @@ fn every_answer_needs_every_field() {
     }];
     let via = RouteHint { relay: true, age: Span::from_ms(3), hold: Span::from_ms(12) };
     for (reservation, lease) in
-        [(None, None), (Some(NOON), Some(Lease { id: 1, requests: 1, length: Span::from_ms(1) }))]
+        [(None, None), (Some(NOON), Some(Lease { id: 1, requests: 1, ..Lease::default() }))]
     {
         is_strict(&Acquired::Granted {
             windows: windows.clone(),
@@ -97,7 +97,7 @@ fn every_answer_needs_every_field() {
         });
     }
     is_strict(&Acquired::Busy { windows: windows.clone(), limit: 1, by_budgets: false });
-    is_strict(&Acquired::Limited { windows, retry_after: Span::from_ms(1), via });
+    is_strict(&Acquired::Limited { windows, retry_after: Span::from_ms(1), lease: None, via });
     is_strict(&Acquired::Changed { record: full });
     is_strict(&Acquired::Unknown);
     is_strict(&Acquired::Unreached { slow: true });

@@ -133,7 +133,7 @@ fn limited() -> Acquired {
     let state =
         |window| WindowState { window, limit: 1, remaining: 0, reset: Span::from_mins(1), of_tenant: false };
     let windows = vec![state(Window::Minute), state(Window::Day)];
-    Acquired::Limited { windows, retry_after: Span::from_mins(1), via: RouteHint::default() }
+    Acquired::Limited { windows, retry_after: Span::from_mins(1), lease: None, via: RouteHint::default() }
 }
 
 impl Million {

@@ -32,19 +32,19 @@ fn main() {
     };
     let Acquired::Granted { lease: Some(granted), .. } = coordinator.acquire(&call, NOON) else { return };
 
-    let lessee = |lease: Lease| {
+    let lessee = |lease: &Lease| {
         let mut lessee = Lessee::default();
-        lessee.add_lease(Grantor::Coordinator, &lease, RouteHint::default(), NOON, NOON);
+        lessee.add_lease(Grantor::Coordinator, lease, RouteHint::default(), NOON, NOON);
         lessee
     };
     let later = NOON + Span::from_secs(1);
-    assert!(lessee(granted).consume(Cost::ONE, later).is_some(), "the lease covers a request");
+    assert!(lessee(&granted).consume(Cost::ONE, later).is_some(), "the lease covers a request");
     criterion.bench_function("lease: a request that one covers", |bencher| {
         let consume = |lessee: &mut Lessee| {
             lessee.note_arrival(Cost::ONE, later);
             lessee.consume(Cost::ONE, later)
         };
-        bencher.iter_batched_ref(|| lessee(granted), consume, BatchSize::SmallInput);
+        bencher.iter_batched_ref(|| lessee(&granted), consume, BatchSize::SmallInput);
     });
     criterion.bench_function("coordinator: a request and a lease", |bencher| {
         bencher.iter_batched_ref(
