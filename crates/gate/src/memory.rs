@@ -25,7 +25,7 @@ use keyward_limits::{
     limit::WindowState,
     relay,
     tally::ledger::Ledger,
-    timing::TRAVEL,
+    timing::{MAX_DELAY, TRAVEL},
 };
 
 /// Of records and what goes with them, in bytes as [`Known::weight`] reckons: of the isolate's 128 MiB.
@@ -331,11 +331,12 @@ impl Memory {
         Some(limited)
     }
 
-    /// What a client is told that comes before a deferred lease opens.
+    /// What a client is told that comes before a deferred lease opens; as at the object, one that comes a little before is delayed.
     pub fn deferred(&mut self, hash: &str, cost: Cost, opens: Span, now: Timestamp) -> Option<Limited> {
         let known = self.records.get_mut(hash)?;
         let windows = known.lessee.windows(now);
-        let limited = Limited { asked: now, windows, cost, retry_after: opens, held: Span::ZERO };
+        let retry_after = (opens - MAX_DELAY).max(Span::from_ms(1));
+        let limited = Limited { asked: now, windows, cost, retry_after, held: Span::ZERO };
         known.promise(&limited, now);
         Some(limited)
     }

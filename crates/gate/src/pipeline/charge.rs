@@ -20,7 +20,7 @@ use keyward_core::{
 use keyward_limits::{
     lease::{self, Grantor},
     limit::WindowState,
-    timing::{BACKGROUND_ANSWER, FIRST_ANSWER, RENEWAL_ANSWER, SECOND_ANSWER},
+    timing::{BACKGROUND_ANSWER, FIRST_ANSWER, MAX_DELAY, RENEWAL_ANSWER, SECOND_ANSWER},
     wire::{Acquired, Cancelled, CoordinatorCall, ReportAck},
 };
 
@@ -88,6 +88,10 @@ impl<P: Platform> Pipeline<'_, P> {
             if self.deadline.has_passed(now) {
                 return Err(unavailable("KeyGate"));
             }
+            if let Some(delay) = self.delay(cached, cost, freshness, came, now) {
+                self.platform.wait(delay).await;
+                continue;
+            }
             if let Some(answer) = self.admit_locally(cached, cost, freshness, now) {
                 return Ok(answer);
             }
@@ -130,25 +134,41 @@ impl<P: Platform> Pipeline<'_, P> {
         freshness: Span,
         now: Timestamp,
     ) -> Option<Answer> {
+        let opens = self.opens_in(cached, cost, freshness, now);
         let holds = self.holds(cached, freshness, now);
         let mut memory = self.memory.borrow_mut();
-        let lessee = memory.lessee(&cached.hash, cached.record.version).filter(|_| holds);
-        match lessee.and_then(|lessee| lessee.opens_in(cost, now)) {
+        match opens {
             Some(Span::ZERO) => Some(Answer::Leased),
             Some(opens) => memory.deferred(&cached.hash, cost, opens, now).map(Answer::Limited),
             None => memory.limited(&cached.hash, cost, freshness, holds, now).map(Answer::Limited),
         }
     }
 
+    /// The time until a lease that this isolate holds has room, if the record is known to hold; 0 if one has.
+    fn opens_in(&self, cached: &CachedRecord, cost: Cost, freshness: Span, now: Timestamp) -> Option<Span> {
+        if !self.holds(cached, freshness, now) {
+            return None;
+        }
+        let mut memory = self.memory.borrow_mut();
+        memory.lessee(&cached.hash, cached.record.version)?.opens_in(cost, now)
+    }
+
+    /// How long to delay a request that came at this moment, so that it finds a deferred lease open: as at the object, not for long.
+    pub(super) fn delay(
+        &self,
+        cached: &CachedRecord,
+        cost: Cost,
+        freshness: Span,
+        came: Timestamp,
+        now: Timestamp,
+    ) -> Option<Span> {
+        let opens = self.opens_in(cached, cost, freshness, now).filter(|opens| *opens > Span::ZERO)?;
+        (now - came + opens <= MAX_DELAY && opens < self.deadline.left(now)).then_some(opens)
+    }
+
     /// Whether this isolate holds a lease with room, and the record is known to hold.
     fn has_lease(&self, cached: &CachedRecord, cost: Cost, freshness: Span, now: Timestamp) -> bool {
-        let has_room = || {
-            let mut memory = self.memory.borrow_mut();
-            memory
-                .lessee(&cached.hash, cached.record.version)
-                .is_some_and(|lessee| lessee.has_room(cost, now))
-        };
-        self.holds(cached, freshness, now) && has_room()
+        self.opens_in(cached, cost, freshness, now) == Some(Span::ZERO)
     }
 
     /// Uses a lease that was found to have room at this moment.

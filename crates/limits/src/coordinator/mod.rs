@@ -223,10 +223,7 @@ impl Coordinator {
             }
             let windows = states(counts, cost);
             let lease = counts.defer(record.limits, call, &self.clients, now);
-            // Whoever asks is delayed a little, if need be; what is deferred is used once it opens.
-            let opens = lease.as_ref().and_then(|lease| lease.opens.first().copied());
-            let retry_after =
-                opens.unwrap_or(wait - MAX_DELAY).clamp(Span::from_ms(1), LONGEST_WAIT) + stands_still;
+            let retry_after = (wait - MAX_DELAY).clamp(Span::from_ms(1), LONGEST_WAIT) + stands_still;
             let hold = counts.hold(record.limits, &self.clients, now);
             return Acquired::Limited { windows, retry_after, lease, via: via(hold) };
         }

@@ -17,7 +17,8 @@ use self::{
 use crate::{
     limit::WindowState,
     timing::{
-        LONG_LEASE, MAX_LEASE_LENGTH, MIN_LEASE_REQUESTS, RELAY_ANSWER, SECOND_ANSWER, SHORT_LEASE, TRAVEL,
+        LONG_LEASE, MAX_DELAY, MAX_LEASE_LENGTH, MIN_LEASE_REQUESTS, RELAY_ANSWER, SECOND_ANSWER,
+        SHORT_LEASE, TRAVEL,
     },
     wire::{Acquire, Lease, LeaseReport, RouteHint},
 };
@@ -330,7 +331,9 @@ impl Lessee {
 
     /// What a client may see.
     pub fn windows(&self, now: Timestamp) -> Vec<WindowState> {
-        let left = |sum: u32, held: &HeldLease| sum.saturating_add(held.remaining(now));
+        // What opens so soon delays a request, and refuses none.
+        let soon = now + MAX_DELAY;
+        let left = |sum: u32, held: &HeldLease| sum.saturating_add(held.remaining(soon));
         let left = self.leases.iter().fold(0, left);
         let passed = now - self.asked;
         let opens = self.opens_in(Cost::ONE, now);
@@ -341,7 +344,7 @@ impl Lessee {
             if state.remaining == 0
                 && let Some(opens) = opens
             {
-                state.reset = state.reset.min(opens);
+                state.reset = state.reset.min(opens.less(MAX_DELAY));
             }
         }
         windows

@@ -9,7 +9,7 @@ use keyward_core::{
 use keyward_limits::{
     coordinator::Coordinator,
     lease::{Grantor, Lessee},
-    timing::LONG_LEASE,
+    timing::{LONG_LEASE, MAX_DELAY},
     wire::{Acquire, Acquired, Lease, RouteHint, Tally},
 };
 use keyward_testing::NOON;
@@ -59,14 +59,14 @@ fn whoever_is_refused_gets_the_next_slots_and_nobody_else_the_same_ones() {
 }
 
 #[test]
-fn a_client_is_told_the_moment_at_which_its_slot_opens() {
+fn a_client_is_told_the_moment_from_which_on_it_is_delayed_until_its_slot_opens() {
     let mut key = full(16);
     let Acquired::Limited { retry_after, lease: Some(lease), .. } =
         key.acquire(&of(1, at(30_000)), at(30_000))
     else {
         panic!()
     };
-    assert_eq!(retry_after, lease.opens[0]);
+    assert_eq!(retry_after + MAX_DELAY, lease.opens[0]);
 }
 
 #[test]
@@ -189,6 +189,7 @@ fn what_a_client_sees_as_left_is_what_it_may_use_now() {
     };
     assert_eq!(seen(&lessee, 100), (1, 8_900));
     lessee.consume(Cost::ONE, at(100)).unwrap();
-    assert_eq!(seen(&lessee, 100), (0, 2_000));
-    assert_eq!(seen(&lessee, 2_100), (1, 6_900));
+    assert_eq!(seen(&lessee, 100), (0, 1_250));
+    // As at the object, what opens within 750 ms counts as free.
+    assert_eq!(seen(&lessee, 1_350), (1, 7_650));
 }
