@@ -80,6 +80,33 @@ export type BulkChange = {
   totalIsAtLeast?: boolean;
 };
 
+export type Event = {
+  /** What happened to what; its members depend on the type. */
+  data: Record<string, unknown>;
+  id: string;
+  timestamp: string;
+  type: "key.created" | "key.rotated" | "key.revoked" | "key.expiring" | "key.unused" | "key.limit_reached" | "key.leaked" | "guessing.detected";
+};
+
+export type EventEndpoint = {
+  error: string | null;
+  failingSince: string | null;
+  /** Attempts that failed since the last one that did not. */
+  failures: number;
+  /** When it answered 410. */
+  goneAt: string | null;
+  lastDelivered: string | null;
+  lastDeliveredAt: string | null;
+  /** Events that were dropped before it took them. */
+  lost: number;
+  name: string;
+  nextAttemptAt: string | null;
+  state: "ok" | "failing" | "gone";
+  types: Array<"key.created" | "key.rotated" | "key.revoked" | "key.expiring" | "key.unused" | "key.limit_reached" | "key.leaked" | "guessing.detected">;
+  /** Events of its queue, which holds 500. */
+  waiting: number;
+};
+
 export type ImportedKey = {
   allowedIps?: Array<string> | null;
   allowedOrigins?: Array<string> | null;
@@ -683,6 +710,37 @@ export interface Calls {
       next?: number;
       ok: boolean;
       total: number;
+    };
+  };
+  /** events after this one, oldest first, at most 100; the operator's owners see those of all tenants */
+  "GET /events": {
+    query: {
+      /** The id of the last event that is known. */
+      after?: string;
+      limit?: number;
+    };
+    body: null;
+    answer: {
+      events: Array<Event>;
+      nextAfter: string | null;
+    };
+  };
+  /** how the policy's endpoints are doing */
+  "GET /events/endpoints": {
+    query: undefined;
+    body: null;
+    answer: {
+      endpoints: Array<EventEndpoint>;
+    };
+  };
+  /** sends everything there once more that is kept, or came after this event; also to one that was gone */
+  "POST /events/endpoints/{id}/replay": {
+    query: undefined;
+    body: {
+      after?: string | null;
+    };
+    answer: {
+      endpoint: EventEndpoint;
     };
   };
   /** says step by step what the gate would answer to such a request. It counts nowhere */

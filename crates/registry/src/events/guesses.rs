@@ -38,7 +38,7 @@ pub fn take(db: &dyn Sql, report: &UsageReport, now: Timestamp) -> Result<(), Sq
                 continue;
             }
             let tell = "INSERT INTO events (type, tenant_id, subject, at, data)
-                SELECT 'guessing.detected', id, ?1, ?2, json_object('realm', ?3, 'refused', ?4, 'since', ?5)
+                SELECT 'guessing.detected', id, ?1, ?2, json_object('realm', ?3, 'refused', CAST(?4 AS INTEGER), 'since', CAST(?5 AS INTEGER))
                 FROM tenants WHERE operator LIMIT 1";
             let count = i64::try_from(count).unwrap_or(i64::MAX);
             db.run(tell, &[subject.into(), now.into(), realm.into(), count.into(), told.hour.into()])?;

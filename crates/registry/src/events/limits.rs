@@ -32,7 +32,7 @@ pub fn take(db: &dyn Sql, report: &UsageReport, now: Timestamp) -> Result<(), Sq
             let tell = "INSERT INTO events (type, tenant_id, subject, at, data)
                 SELECT 'key.limit_reached', tenant_id, id, ?, json_object(
                     'keyId', id, 'tenantId', tenant_id, 'realm', realm, 'name', name,
-                    'limit', ?, 'of', ?, 'percent', ?) FROM keys WHERE id = ?";
+                    'limit', ?, 'of', CAST(? AS INTEGER), 'percent', CAST(? AS INTEGER)) FROM keys WHERE id = ?";
             let share = i64::try_from(share).unwrap_or_default();
             let values = [
                 now.into(),

@@ -47,7 +47,7 @@ pub fn tell(db: &dyn Sql, now: Timestamp) -> Result<(), SqlError> {
         let tell = "INSERT INTO events (type, tenant_id, subject, at, data)
             SELECT 'key.unused', tenant_id, id, ?1, json_object(
                 'keyId', id, 'tenantId', tenant_id, 'realm', realm, 'name', name, 'lastUsedAt', last_used_at,
-                'days', ?2)
+                'days', CAST(?2 AS INTEGER))
             FROM keys WHERE number = ?3 AND ends_at > ?1";
         let days = UNUSED_AFTER.ms() / Span::from_days(1).ms();
         db.run(tell, &[now.into(), days.into(), (*number).into()])?;

@@ -29,7 +29,7 @@ pub fn tell(db: &dyn Sql, policy: &Policy) -> Result<(), SqlError> {
         let Some(key) = key::load(db, &tenant_id, &key_id)? else { continue };
         let by = key.told_at.map(|at| key.freshness(policy).everywhere_by(at));
         let tell = "INSERT INTO events (type, tenant_id, subject, at, data)
-            SELECT 'key.revoked', tenant_id, key_id, at, json_set(data, '$.refusedEverywhereBy', ?)
+            SELECT 'key.revoked', tenant_id, key_id, at, json_set(data, '$.refusedEverywhereBy', CAST(? AS INTEGER))
             FROM event_revocations WHERE key_id = ?";
         db.run(tell, &[by.into(), key_id.as_str().into()])?;
         db.run("DELETE FROM event_revocations WHERE key_id = ?", &[key_id.as_str().into()])?;

@@ -33,6 +33,15 @@ pub struct Message<'a> {
     pub body: String,
 }
 
+/// Marks that events are being sent until it is dropped, which may be in the middle of it.
+struct Sending(Rc<Publisher>);
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        self.0.sending_events.set(false);
+    }
+}
+
 impl Publisher {
     /// Writes the events that no call causes, and begins to send what waits.
     ///
@@ -49,12 +58,13 @@ impl Publisher {
         }
         let now = self.platform.now();
         if self.queues_due()?.is_some_and(|due| due <= now) && !self.sending_events.replace(true) {
-            let this = Rc::clone(self);
+            let sending = Sending(Rc::clone(self));
             let send = async move {
-                this.send_events().await;
-                this.sending_events.set(false);
-                if let Err(error) = this.keep_alarm().await {
-                    this.platform.log(Task::Alarm, &error.to_string(), None);
+                sending.0.send_events().await;
+                let publisher = Rc::clone(&sending.0);
+                drop(sending);
+                if let Err(error) = publisher.keep_alarm().await {
+                    publisher.platform.log(Task::Alarm, &error.to_string(), None);
                 }
             };
             self.platform.spawn(send.boxed_local());
@@ -75,7 +85,10 @@ impl Publisher {
             // It sets the alarm itself when it has ended. If the object dies meanwhile, this one rings.
             return Ok(Some(self.platform.now() + PATIENCE));
         }
-        let next = if revocations::wait(db)? { Some(self.platform.now()) } else { notices::next_due(db)? };
+        let told = revocations::wait(db)?.then(|| self.platform.now());
+        // While there is no space for them, they wait for a call that frees some.
+        let notices = if storage::has_space(db, policy)? { notices::next_due(db)? } else { None };
+        let next = told.into_iter().chain(notices).min();
         Ok(next.into_iter().chain(self.queues_due()?).min())
     }
 

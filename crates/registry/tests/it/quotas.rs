@@ -258,6 +258,7 @@ fn every_route_that_is_not_only_read_says_what_it_does_to_the_database() {
         ("POST", "/api-keys/{key_}/rotate", Effect::Makes),
         ("POST", "/links", Effect::Grows),
         ("POST", "/explain", Effect::Reads),
+        ("POST", "/events/endpoints/{}/replay", Effect::Helps),
         ("POST", "/members", Effect::Grows),
         ("PATCH", "/members/{}", Effect::Helps),
         ("DELETE", "/members/{}", Effect::Ends),
