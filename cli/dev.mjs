@@ -6,6 +6,7 @@ import { readPolicies, realmsOf, secretsOf } from "../scripts/lib/policy.mjs";
 import { refuseBusyPort } from "../scripts/lib/ports.mjs";
 import { Failure, Steps } from "../scripts/lib/progress.mjs";
 import { devSecrets } from "../scripts/lib/secrets.mjs";
+import { beTheOnlyOne } from "../scripts/lib/running.mjs";
 import { introduce, ownName } from "../scripts/lib/started.mjs";
 import { wranglerDev } from "../scripts/lib/wrangler.mjs";
 import { write } from "./build.mjs";
@@ -39,6 +40,8 @@ export async function run(args) {
   const cli = wranglerScript();
   const base = `http://127.0.0.1:${port}`;
   await refuseBusyPort(port, "npx keyward dev --port");
+  const another = "use another folder";
+  await beTheOnlyOne(`${base}, ${policy}`, { command: "keyward dev", folder, another });
   const steps = new Steps(3);
   await steps.run("Checking the policy", () => write(policy));
   const policies = await readPolicies(policy, folder);

@@ -28,7 +28,8 @@ await runMain(async () => {
   if (!existsSync(resolve(root, policy)))
     throw new Failure(`the policy file ${policy} is not there`, "Its path is relative to where you are.");
   devSecrets();
-  await beTheOnlyOne(`${base}, ${policy}`);
+  const another = "clone the project to another folder";
+  await beTheOnlyOne(`${base}, ${policy}`, { command: "npm start", folder: root, another });
   const steps = new Steps(setupSteps() + 3);
   await setup(steps);
   // For wrangler too, which builds again after each change.

@@ -13,8 +13,9 @@ import { Failure } from "./progress.mjs";
 /** @import { Place } from "./line.mjs" */
 /** @import { Progress } from "./progress.mjs" */
 
-/** Each running `npm start`, with its address and policy. */
-const STARTED = new Line(join(root, ".keyward", "started"));
+/** Each running `npm start` of a folder, or `keyward dev`, with its address and policy. */
+const startedIn = (/** @type {string} */ folder) => new Line(join(folder, ".keyward", "started"));
+const STARTED = startedIn(root);
 /** Who compiles, or waits for it. */
 const COMPILING = new Line(join(root, "build", ".compiling"));
 /** Who takes the policy from build/, with its hash and name. */
@@ -49,20 +50,22 @@ async function before(line, place) {
 const ifItDoesNotRun = (line, place) => `If it does not run, remove ${relative(process.cwd(), line.file(place))}.`;
 
 /**
- * Fails while another `npm start` runs in this folder: both would build into the same place, and store in it.
- * @param {string} what
+ * Fails while another such command runs in this folder: both would write the same policy and store in the same place.
+ * @param {string} what its address and policy, for the others
+ * @param {{ command: string, folder: string, another: string }} how how it is called, where, and how there can be a second one
  */
-export async function beTheOnlyOne(what) {
+export async function beTheOnlyOne(what, { command, folder, another }) {
+  const started = startedIn(folder);
   // For the user alone: keys of the demo are in there, too.
-  mkdirSync(join(root, ".keyward"), { recursive: true, mode: 0o700 });
-  const place = STARTED.join(what);
-  process.on("exit", () => STARTED.leave(place));
-  const [other] = await before(STARTED, place);
+  mkdirSync(join(folder, ".keyward"), { recursive: true, mode: 0o700 });
+  const place = started.join(what);
+  process.on("exit", () => started.leave(place));
+  const [other] = await before(started, place);
   if (!other) return;
-  STARTED.leave(place);
+  started.leave(place);
   throw new Failure(
-    `npm start runs already in this folder (process ${other.pid}): ${STARTED.text(other)}`,
-    `Stop it, or clone the project to another folder for a second one. ${ifItDoesNotRun(STARTED, other)}`,
+    `${command} runs already in this folder (process ${other.pid}): ${started.text(other)}`,
+    `Stop it, or ${another} for a second one. ${ifItDoesNotRun(started, other)}`,
   );
 }
 

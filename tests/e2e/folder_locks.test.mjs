@@ -124,7 +124,7 @@ test("of several npm start at once one runs, and the others name it", async (t) 
   const { folder } = await folderOf(t);
   const code = `
     import { beTheOnlyOne } from "./scripts/lib/running.mjs";
-    await beTheOnlyOne("it is me").then(
+    await beTheOnlyOne("it is me", { command: "npm start", folder: process.cwd(), another: "clone it" }).then(
       () => console.log("mine"),
       (error) => console.log(error.message),
     );

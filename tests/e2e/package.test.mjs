@@ -144,6 +144,9 @@ describe("a folder with nothing but the package", { concurrency: false }, () => 
       requests.map(({ status }) => status),
       ["200", "401", "403", "429"],
     );
+    writeFileSync(join(folder, "other.toml"), readFileSync(join(folder, "keyward.toml"), "utf8"));
+    const second = ["dev", "--port", String(await freePort()), "--policy", "other.toml"];
+    await refused(second, /keyward dev runs already in this folder \(process \d+\): http:\/\/127/, /another folder/);
     for (const { status, line } of requests) {
       assert.equal(await answered(line), status, line);
       if (status === "200")

@@ -14,7 +14,9 @@ use keyward_gate::{
     },
     gate::{self, Permit},
 };
-use keyward_policy::{Cors, CredentialSource, KeyRequirement, Realm, Requirement, SourceKind, Span};
+use keyward_policy::{
+    Cors, CredentialSource, KeyRequirement, Realm, RequestId, Requirement, SourceKind, Span,
+};
 use keyward_testing::{NOON, Seeded, fake_platform::CALLER, policy::POLICY, record, secrets};
 
 static REALM: LazyLock<Realm> = LazyLock::new(|| POLICY.realms[0]);
@@ -244,6 +246,21 @@ fn an_answers_cors_fields_are_the_policys_where_it_has_any_and_else_the_origins(
         assert!(!removed.iter().any(|name| name.starts_with("access-control-")), "{origin:?}");
         assert_eq!((merged, of_origin), (vec![], vec![]));
         assert_eq!(set, [("X-Request-Id", "req-1".to_owned())]);
+    }
+}
+
+#[test]
+fn whoever_names_a_request_names_it_in_the_answer_and_the_gate_has_a_header_of_its_own_beside_the_origins() {
+    for (request_id, own, keeps_the_origins) in
+        [(RequestId::Gate, "X-Request-Id", false), (RequestId::Origin, "Keyward-Request-Id", true)]
+    {
+        let realm = Realm { request_id, ..*REALM };
+        let set = forwarding::answer(&realm, None, &[], "req-1").set;
+        let ids: Vec<_> = set.into_iter().filter(|(name, _)| name.ends_with("Request-Id")).collect();
+        assert_eq!(ids, [(own, "req-1".to_owned())]);
+        let removed = Profile::of(&realm, &of_nobody(), false).answer_removed();
+        assert_eq!(!removed.contains(&"x-request-id"), keeps_the_origins);
+        assert!(removed.contains(&"keyward-request-id") || removed.contains(&"keyward-"), "{removed:?}");
     }
 }
 

@@ -210,3 +210,26 @@ fn a_change_of_plan_by_a_build_without_pools_is_told_to_the_pools_object_later()
     fixture.patch(&owner, &format!("/tenants/{tenant}"), json!({"name": "renamed"})).expect(200);
     assert!(told(&fixture, &tenant).unwrap().version > before);
 }
+
+#[test]
+fn pools_take_no_more_than_half_of_what_is_published_at_once_and_leave_the_rest_to_keys() {
+    let (fixture, owner) = RegistryFixture::open();
+    let keys: Vec<String> = (0..6).map(|_| fixture.key(&owner, json!({})).key_id()).collect();
+    for n in 0..9 {
+        let new = json!({"name": format!("n{n}"), "pool": {"perMinute": 3}});
+        fixture.post(&owner, "/tenants", new).expect(201);
+    }
+    let now = fixture.now.get();
+    for sql in
+        ["UPDATE tenants SET pool_due = ? WHERE pool_told IS NOT NULL", "UPDATE keys SET publish_due = ?"]
+    {
+        fixture.outbox().db.run(sql, &[now.into()]).unwrap();
+    }
+    let due = |limit| {
+        let due = fixture.outbox().due(now, limit).unwrap();
+        let (pools, others): (Vec<_>, Vec<_>) = due.into_iter().partition(|id| id.starts_with("tenant-"));
+        assert!(others.iter().all(|id| keys.contains(id)));
+        (pools.len(), others.len())
+    };
+    assert_eq!([due(8), due(5), due(1), due(20)], [(4, 4), (3, 2), (1, 0), (9, 6)]);
+}
