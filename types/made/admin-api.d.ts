@@ -262,6 +262,8 @@ export type Realm = {
     live: string;
     test: string | null;
   };
+  /** Whether a new key needs an end. */
+  keysMustExpire: boolean;
   limits: {
     default: RateLimit;
     inherited: RateLimit;
@@ -273,6 +275,8 @@ export type Realm = {
     lifeSeconds: number;
     sessionLifeSeconds: number;
   } | null;
+  /** How far off a new key's end may be at most; null where there is no such limit. */
+  maxKeyLifeSeconds: number | null;
   ownerOnly: {
     create: boolean;
     revoke: boolean;

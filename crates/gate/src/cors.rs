@@ -4,7 +4,8 @@
 use keyward_policy::{Cors, origin};
 
 /// What a browser may read of an answer beside the header fields that it always may.
-const EXPOSED: &str = "WWW-Authenticate, Retry-After, RateLimit, RateLimit-Policy, X-Request-Id";
+const EXPOSED: &str = "WWW-Authenticate, Retry-After, RateLimit, RateLimit-Policy, X-RateLimit-Limit, \
+                       X-RateLimit-Remaining, X-RateLimit-Reset, X-Request-Id, Keyward-Request-Id";
 
 /// Whether this is a CORS-preflight request. An OPTIONS request without these fields is one like any other.
 pub fn is_preflight(method: &str, origin: Option<&str>, requested_method: Option<&str>) -> bool {

@@ -312,6 +312,14 @@ fn realm() -> Schema {
         ("publishable", flag()),
         ("stepUp", described(actions.clone(), "What asks for the password again.")),
         ("ownerOnly", actions),
+        (
+            "maxKeyLifeSeconds",
+            described(
+                nullable(count(1)),
+                "How far off a new key's end may be at most; null where there is no such limit.",
+            ),
+        ),
+        ("keysMustExpire", described(flag(), "Whether a new key needs an end.")),
         ("rotation", one_of(&["keep-old", "revoke-old"])),
         ("link", nullable(object(vec![("lifeSeconds", count(0)), ("sessionLifeSeconds", count(0))]))),
         ("freshnessSeconds", json!({ "type": "number", "minimum": 0 })),

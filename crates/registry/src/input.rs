@@ -214,7 +214,10 @@ impl Input {
     /// Reads a field that is an object with no other fields than these. Numbers and flags in it are read as in a query.
     pub fn object<T>(&mut self, field: &str, known: &[&str], read: impl FnOnce(&mut Self) -> T) -> Option<T> {
         let as_in_query = |value: &Value| match value {
-            Value::Number(_) | Value::Bool(_) => Value::String(value.to_string()),
+            Value::Number(_) => {
+                Value::String(exact(value).map_or_else(|| value.to_string(), |n| n.to_string()))
+            }
+            Value::Bool(_) => Value::String(value.to_string()),
             other => other.clone(),
         };
         let object = self.optional(field, |value| {
@@ -286,10 +289,20 @@ pub fn flag(value: &Value) -> Result<bool, FieldErrors> {
     value.as_bool().map_or_else(|| invalid("must be true or false"), Ok)
 }
 
+/// A whole number, however it is written: `1.0` and `1e3` are integers, too (JSON Schema, section 6.1.1 of its validation).
+fn exact(value: &Value) -> Option<u64> {
+    // From here on not every whole number has a float of its own.
+    const MOST: f64 = 9_007_199_254_740_992.0;
+    let of_float = || {
+        let float = value.as_f64().filter(|float| (0.0..MOST).contains(float) && float.fract() == 0.0)?;
+        format!("{:.0}", float.abs()).parse().ok()
+    };
+    value.as_u64().or_else(of_float)
+}
+
 /// A whole number in a range.
 pub fn whole(value: &Value, least: u32, most: u32) -> Result<u32, FieldErrors> {
-    value
-        .as_u64()
+    exact(value)
         .and_then(|number| u32::try_from(number).ok())
         .filter(|number| (least..=most).contains(number))
         .map_or_else(|| invalid(format!("must be a whole number from {least} to {most}")), Ok)

@@ -79,6 +79,8 @@ fn view(realm: &Realm, principal: &Principal, policy: &Policy) -> Value {
         "publishable": realm.accepts(Proof::Publishable),
         "stepUp": actions(realm.step_up),
         "ownerOnly": actions(realm.owner_only),
+        "maxKeyLifeSeconds": realm.max_key_life.map(|life| life.whole_secs()),
+        "keysMustExpire": realm.keys_must_expire || realm.max_key_life.is_some(),
         "rotation": match realm.rotation {
             Rotation::KeepOld => "keep-old",
             Rotation::RevokeOld => "revoke-old",

@@ -11,8 +11,10 @@ use crate::{
     pipeline::Accepted,
     platform::Platform,
     refusal::{self, Answer},
-    request::RequestParts,
+    request::{Client, RequestParts},
+    transport,
 };
+use keyward_core::request_target::RequestTarget;
 
 /// How long others may keep the public keys. A new one is among them long before it signs.
 const JWKS_AGE: Span = Span::from_mins(5);
@@ -58,12 +60,20 @@ impl<P: Platform> Gate<'_, P> {
         token.map(Some)
     }
 
-    /// The answer with the public keys of a realm's identity tokens.
+    /// The answer with the public keys of a realm's identity tokens, over a connection that the realm takes: whoever could change it
+    /// could name a key of their own.
     pub async fn jwks(&self, request: &impl RequestParts, realm: &Realm, request_id: &str) -> Answer {
         if !matches!(request.method(), "GET" | "HEAD") {
             return Answer::method_not_allowed();
         }
-        match self.identity_keys(realm).await.and_then(|keys| keys.ok_or(Denial::NoRoute)) {
+        let target = RequestTarget::of(request.url());
+        let (client, tls) = (Client::of(request), || request.tls_version());
+        let safe = transport::check(&realm.transport, target.scheme, client.address.as_deref(), tls);
+        let keys = match safe {
+            Ok(()) => self.identity_keys(realm).await,
+            Err(denial) => Err(denial),
+        };
+        match keys.and_then(|keys| keys.ok_or(Denial::NoRoute)) {
             Ok(keys) => Answer {
                 status: 200,
                 headers: vec![

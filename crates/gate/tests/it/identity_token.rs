@@ -16,7 +16,7 @@ use keyward_gate::{
     ready,
     refusal::Answer,
 };
-use keyward_policy::{Policy, USUAL_TRAVEL, compile::compile};
+use keyward_policy::{Policy, Realm, TlsVersion, Transport, USUAL_TRAVEL, compile::compile};
 use keyward_testing::{
     NOON,
     fake_platform::{FakePlatform, Request, now},
@@ -361,6 +361,35 @@ fn keys_of(platform: &FakePlatform) -> Vec<Value> {
     assert_eq!(field("Cache-Control"), "public, max-age=300");
     let set: Value = serde_json::from_str(&got.body).unwrap();
     set["keys"].as_array().unwrap().clone()
+}
+
+#[test]
+fn the_keys_are_not_told_over_a_connection_that_the_realm_does_not_take() {
+    let (platform, _) = deployment(&unlimited());
+    let realms: Vec<_> = POLICY
+        .realms
+        .iter()
+        .map(|realm| {
+            let transport = Transport { least_tls: Some(TlsVersion::V1_2), local_http: false };
+            Realm { transport, ..*realm }
+        })
+        .collect();
+    let policy: &'static Policy = Box::leak(Box::new(Policy { realms: realms.leak(), ..**POLICY }));
+    let asked = |scheme: &str| {
+        let url = format!("{scheme}://api.example.com/.well-known/jwks.json");
+        let request = Request { url: &url, ..Request::default() };
+        let Outcome::Builtin(builtin) = platform.handle(policy, &request).outcome else { panic!("no keys") };
+        let keyward_core::route::BuiltinRoute::Jwks(realm) = builtin.route else { panic!("no keys") };
+        now(platform.gate(Some(policy)).jwks(&request, realm, "id"))
+    };
+    assert_eq!(asked("https").status, 200);
+    let refused = asked("http");
+    assert_eq!(refused.status, 403, "{}", refused.body);
+    assert!(
+        refused.body.contains("INSECURE_TRANSPORT") && !refused.body.contains("\"keys\""),
+        "{}",
+        refused.body
+    );
 }
 
 #[test]

@@ -219,8 +219,19 @@ fn without_cors_a_preflight_is_a_request_like_any_other() {
 #[test]
 fn what_a_browser_may_read_is_named_on_every_answer() {
     let exposed = cors::fields(&LISTED, Some("https://app.example")).exposed.unwrap();
-    for name in ["WWW-Authenticate", "Retry-After", "RateLimit", "RateLimit-Policy", "X-Request-Id"] {
-        assert!(exposed.contains(name));
+    let exposed: Vec<_> = exposed.split(", ").collect();
+    for name in [
+        "WWW-Authenticate",
+        "Retry-After",
+        "RateLimit",
+        "RateLimit-Policy",
+        "X-RateLimit-Limit",
+        "X-RateLimit-Remaining",
+        "X-RateLimit-Reset",
+        "X-Request-Id",
+        "Keyward-Request-Id",
+    ] {
+        assert!(exposed.contains(&name), "{name}");
     }
     assert_eq!(cors::fields(&LISTED, Some("https://evil.example")).exposed, None);
 }

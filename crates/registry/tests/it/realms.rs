@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-use keyward_policy::{HostPattern, KeyAction, Rotation, Routes, TenantPart};
+use keyward_policy::{HostPattern, KeyAction, Rotation, Routes, Span, TenantPart};
 use keyward_testing::registry_fixture::{RegistryFixture, policy_with};
 use serde_json::json;
 
@@ -89,6 +89,44 @@ fn realms_tell_the_page_where_a_request_goes_and_where_its_key_stands() {
     let host = format!("{}.example.com", tenant["code"].as_str().unwrap());
     let realm = fixture.get(&shop, "/realms").expect(200).body["realms"][0].clone();
     assert_eq!((&realm["host"], &realm["credential"]), (&json!(host), &json!(null)));
+}
+
+#[test]
+fn realms_tell_how_long_a_key_may_live_and_whether_it_has_to_end() {
+    let told = |max_key_life, keys_must_expire| {
+        let policy = policy_with(|realm| {
+            (realm.max_key_life, realm.keys_must_expire) = (max_key_life, keys_must_expire)
+        });
+        let (fixture, owner) = RegistryFixture::open_over(policy);
+        let realm = fixture.get(&owner, "/realms").expect(200).body["realms"][0].clone();
+        (realm["maxKeyLifeSeconds"].clone(), realm["keysMustExpire"].clone())
+    };
+    assert_eq!(told(None, false), (json!(null), json!(false)));
+    assert_eq!(told(None, true), (json!(null), json!(true)));
+    assert_eq!(told(Some(Span::from_days(90)), false), (json!(7_776_000), json!(true)));
+}
+
+#[test]
+fn a_whole_number_may_be_written_with_a_point_or_an_exponent_if_it_is_one() {
+    let (fixture, owner) = RegistryFixture::open();
+    let key = |per_minute: &str| {
+        let text = format!(
+            r#"{{"name": "n", "scopes": ["orders:read"], "rateLimit": {{"perMinute": {per_minute}}}}}"#
+        );
+        fixture.post(&owner, "/api-keys", serde_json::from_str(&text).unwrap())
+    };
+    for (text, number) in [("30", 30), ("30.0", 30), ("3e1", 30), ("1.5e3", 1_500)] {
+        assert_eq!(key(text).expect(201).body["apiKey"]["rateLimit"]["perMinute"], number, "{text}");
+    }
+    for text in ["1.5", "-1.0", "-1e3", "1e300", "1e-3", "4294967297.0"] {
+        assert_eq!(key(text).expect(400).fields(), ["rateLimit.perMinute"], "{text}");
+    }
+    let id = fixture.key(&owner, json!({})).key_id();
+    fixture.post(&owner, &format!("/api-keys/{id}/rotate"), json!({"graceSeconds": 60.0})).expect(201);
+    let id = fixture.key(&owner, json!({})).key_id();
+    let refused =
+        fixture.post(&owner, &format!("/api-keys/{id}/rotate"), json!({"graceSeconds": 60.5})).expect(400);
+    assert_eq!(refused.fields(), ["graceSeconds"]);
 }
 
 #[test]
