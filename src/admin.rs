@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use keyward_policy::SignIn;
+use keyward_policy::{Leaks, SignIn};
 use serde_json::Value;
 use worker::{Result, web_sys};
 
@@ -112,9 +112,11 @@ impl<'a> Front<'a> {
                 if_match: header("if-match"),
                 idempotency_key: header("idempotency-key"),
                 assertion: sign_in.and_then(|sign_in| header(sign_in.header?)),
+                report: ["github-public-key-identifier", "github-public-key-signature"].map(header),
                 user_agent: header("user-agent"),
             },
             address: self.caller.client.address.unwrap_or_default().to_owned(),
+            policy: self.builtin.policy,
             sign_in,
             request_id: self.caller.request_id,
             secrets: self.gate.secrets.as_deref().ok(),
@@ -190,6 +192,16 @@ impl AdminPort for Front<'_> {
         // As above.
         drop(self.held.take());
         self.gate.settle(token, used, self.caller).await
+    }
+
+    async fn verify_report(
+        &self,
+        leaks: &Leaks,
+        key_and_signature: (&str, &str),
+        body: &str,
+    ) -> std::result::Result<bool, AdminReply> {
+        let verified = self.gate.verify_report(leaks, key_and_signature, body.as_bytes(), self.caller).await;
+        verified.map_err(reply)
     }
 
     fn answer(&self, question: &Question) -> Value {

@@ -151,6 +151,7 @@ export function ActorName({ actor: { type, email, id } }: { actor: Actor }) {
     );
   if (type === "setupToken") return <>the set-up token</>;
   if (type === "recoveryToken") return <>the recovery token</>;
+  if (type === "scanner") return <>a scanner of leaked keys</>;
   if (type === "system") return <>Keyward</>;
   return email ? <Typed>{email}</Typed> : <code>{id}</code>;
 }

@@ -43,6 +43,7 @@ fn admin(method: &str, target: RequestTarget<'_>, headers: &Headers, body: &str,
         idempotency_key: headers.get("idempotency-key"),
         user_agent: headers.get("user-agent"),
         assertion: headers.get("cf-access-jwt-assertion"),
+        report: ["github-public-key-identifier", "github-public-key-signature"].map(|name| headers.get(name)),
     };
     let own = target.origin;
     let is_read = matches!(method, "GET" | "HEAD");

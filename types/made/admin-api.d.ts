@@ -4,7 +4,7 @@
 export type Actor = {
   email: string | null;
   id: string | null;
-  type: "member" | "apiKey" | "setupToken" | "recoveryToken" | "system" | "unknown";
+  type: "member" | "apiKey" | "setupToken" | "recoveryToken" | "scanner" | "system" | "unknown";
 };
 
 export type ApiKey = {
@@ -826,6 +826,21 @@ export interface Calls {
     query: undefined;
     body: null;
     answer: null;
+  };
+  /** takes a report of keys that were found in public, and does with them what the policy says. 404 without [`admin.leaks]` */
+  "POST /leaks": {
+    query: undefined;
+    body: Array<{
+      source?: string | null;
+      token: string;
+      type: string;
+      url?: string | null;
+    }>;
+    answer: Array<{
+      label: "true_positive" | "false_positive";
+      token_raw: string;
+      token_type: string;
+    }>;
   };
   /** makes a link that becomes a session once, where a realm has them */
   "POST /links": {

@@ -2,7 +2,7 @@
 //! URLs, counts failures, and knows when the Registry is better left alone.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use keyward_policy::{CodeFlow, KeyRequirement, Policy, SignIn};
+use keyward_policy::{CodeFlow, KeyRequirement, Leaks, Policy, SignIn};
 use serde::Deserialize;
 
 use crate::{
@@ -162,6 +162,24 @@ impl<P: Platform> Gate<'_, P> {
             Err(error) => error.to_string(),
         };
         Err(Denial::IssuerUnavailable { reason, retry_after: Span::ZERO })
+    }
+
+    /// Whether a report of keys that were found in public was signed by whom the policy says.
+    ///
+    /// # Errors
+    /// The answer while the scanner's keys cannot be had.
+    pub async fn verify_report(
+        &self,
+        leaks: &Leaks,
+        (key_id, signature): (&str, &str),
+        body: &[u8],
+        caller: AdminCaller<'_>,
+    ) -> Result<bool, Answer> {
+        let request_id = caller.request_id;
+        let deadline = self.pipeline(TOKEN_WITHIN, Some(request_id)).deadline;
+        let of = (&*self.issuers, self.platform, deadline);
+        let verified = jwt::reports::verify(of, leaks, key_id, signature, body).await;
+        verified.map_err(|unavailable| denied(&unavailable.into(), request_id))
     }
 
     /// Takes in what an origin says by a call: see [`Pipeline::settle_by_call`].

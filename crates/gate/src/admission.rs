@@ -198,7 +198,8 @@ impl<P: Platform> Pipeline<'_, P> {
             decided
             && let Some(source) = Source::of(name, policy)
         {
-            let newer = self.issuers.fetched(self.platform, self.deadline, source, &token, Some(&keys));
+            let newer =
+                self.issuers.fetched(self.platform, self.deadline, source, token.key_id(), Some(&keys));
             return match newer.await {
                 Ok(newer) => decide(&newer).await,
                 // There are no newer ones.

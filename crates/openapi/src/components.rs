@@ -126,7 +126,10 @@ fn problem() -> Schema {
 
 fn actor() -> Schema {
     object(vec![
-        ("type", one_of(&["member", "apiKey", "setupToken", "recoveryToken", "system", "unknown"])),
+        (
+            "type",
+            one_of(&["member", "apiKey", "setupToken", "recoveryToken", "scanner", "system", "unknown"]),
+        ),
         ("id", nullable(text())),
         ("email", nullable(text())),
     ])

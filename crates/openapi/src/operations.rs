@@ -11,6 +11,7 @@ use keyward_registry::{
         rotate::LONGEST_GRACE_S,
         summary::COUNTS,
     },
+    leaks::report::MOST_MATCHES,
     usage::routes::DAYS_KEPT,
 };
 use serde_json::{Value, json};
@@ -335,6 +336,16 @@ pub fn of(method: &str, path: &str) -> Option<Operation> {
             let recovered = Operation::answers(201, member())
                 .takes(vec![("token", text()), ("email", email())], vec![("password", password())]);
             Operation { also: Some(200), ..recovered }
+        }
+        ("POST", "/leaks") => {
+            let found = object_with(
+                vec![("token", text()), ("type", text())],
+                vec![("url", nullable(text())), ("source", nullable(text()))],
+            );
+            let labels = one_of(&["true_positive", "false_positive"]);
+            let label = object(vec![("token_raw", text()), ("token_type", text()), ("label", labels)]);
+            let body = Body { schema: short_list(found, MOST_MATCHES), is_required: true };
+            Operation { answer: (200, Some(list(label))), body: Some(body), ..Operation::default() }
         }
         ("POST", "/settlements") => Operation::answers(200, vec![("settled", flag())])
             .takes(vec![("token", text()), ("used", whole(0, u32::MAX.into()))], Vec::new()),

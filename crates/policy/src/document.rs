@@ -14,7 +14,7 @@ use std::fmt::Write;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use crate::model::Policy;
+use crate::model::{DocumentHash, Policy};
 
 /// The format that this version writes, and the only one that it reads. Any change of what a policy can say, or of how
 /// it is written, is a new one: what a Worker does not understand it must not guess. What is left out where a policy does not
@@ -74,7 +74,7 @@ pub fn read(text: &str) -> Result<Policy, Unreadable> {
     let value = keyward_json::parse(policy).map_err(Unreadable::Policy)?;
     // Parts that are text point into it.
     let policy: Policy = keyward_json::from_value(Box::leak(Box::new(value))).map_err(Unreadable::Policy)?;
-    Ok(Policy { sha256: sha256.to_owned().leak(), ..policy })
+    Ok(Policy { sha256: DocumentHash(sha256.to_owned().leak()), ..policy })
 }
 
 /// In lower-case hexadecimal.

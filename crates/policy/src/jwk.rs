@@ -14,8 +14,11 @@ use thiserror::Error;
 
 use crate::model::PublicAlgorithm;
 
+mod der;
 #[cfg(feature = "compile")]
 pub mod software;
+
+pub use der::{p256_coordinates, raw_signature};
 
 /// Most bytes of a JWK Set's text.
 pub const MOST_SET_BYTES: usize = 64 * 1024;

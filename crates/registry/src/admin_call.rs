@@ -79,6 +79,8 @@ pub enum AdminCredential {
         /// Its record.
         record: Record,
     },
+    /// A scanner, whose signature of its report the gate found to be right.
+    Scanner,
 }
 
 impl TryFrom<Value> for AdminCredential {
@@ -90,6 +92,7 @@ impl TryFrom<Value> for AdminCredential {
                 "none" => Self::None,
                 "session" => Self::Session { token: required(&sent, "token")? },
                 "setUp" => Self::SetUp { token: required(&sent, "token")? },
+                "scanner" => Self::Scanner,
                 "key" => Self::Key { record: required(&sent, "record")? },
                 _ => return Ok(None),
             }))

@@ -54,7 +54,8 @@ impl RequestContext<'_> {
     pub fn principal(&mut self, even_inactive: bool) -> Result<Principal, HandlerError> {
         let call = self.call;
         let principal = match &call.credential {
-            AdminCredential::None => return Err(unauthenticated().into()),
+            // Whose report it is says nothing of who may do anything else.
+            AdminCredential::None | AdminCredential::Scanner => return Err(unauthenticated().into()),
             AdminCredential::Session { token } => self.session(token)?.map(Principal::Member),
             AdminCredential::SetUp { token } => self.set_up_principal(token)?.map(Principal::SetUp),
             AdminCredential::Key { record } => self.key_principal(record)?.map(Principal::Key),

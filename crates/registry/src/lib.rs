@@ -80,6 +80,7 @@ pub mod handler;
 pub mod ids;
 pub mod input;
 pub mod keys;
+pub mod leaks;
 pub mod links;
 pub mod members;
 pub mod memory;

@@ -9,7 +9,7 @@ use crate::{
     error::{ApiError, Code},
     events, front,
     handler::{HandlerError, HandlerResult},
-    keys, links,
+    keys, leaks, links,
     members::{self, invitations},
     metrics, passkeys,
     principal::{self, Member, Principal, Right},
@@ -64,6 +64,8 @@ pub enum Open {
     Accept,
     /// Its body holds the recovery token.
     Recover,
+    /// Its headers hold a scanner's signature.
+    Report,
     /// Its body holds the token that an origin has. The gate answers by itself.
     Settle,
 }
@@ -84,6 +86,7 @@ pub const ROUTES: &[AdminRoute] = &[
     route("POST", "/setup", Admits, One, Handler::Open(Open::SetUp, setup::set_up)),
     route("POST", "/recover", Admits, One, Handler::Open(Open::Recover, recovery::recover)),
     route("POST", "/settlements", Reads, One, Handler::Open(Open::Settle, answered_by_gate)),
+    route("POST", "/leaks", Ends, One, Handler::Open(Open::Report, leaks::take::take)),
     route("POST", "/session", Admits, One, Handler::Open(Open::SignIn, sessions::token_sign_in::sign_in)),
     route("GET", "/session", Reads, One, Handler::Member(sessions::sign_in::show)),
     route("DELETE", "/session", Ends, One, Handler::EvenInactive(sessions::sign_in::sign_out)),

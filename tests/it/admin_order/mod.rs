@@ -18,7 +18,7 @@ use keyward_core::{
     unavailable::Unavailable,
 };
 use keyward_gate::{admin, denial::Denial, refusal::Answer};
-use keyward_policy::{CodeFlow, SignIn};
+use keyward_policy::{CodeFlow, Leaks, SignIn};
 use keyward_registry::{
     admin_call::{AdminCall, AdminCredential, AdminReply},
     front::{
@@ -161,6 +161,7 @@ impl AdminPort for FakeGate {
             AdminCredential::Session { .. } => "session",
             AdminCredential::SetUp { .. } => "set-up",
             AdminCredential::Key { .. } => "key",
+            AdminCredential::Scanner => "scanner",
         };
         self.note(format!("ask as {who}{}", if is_proof { ", proved" } else { "" }));
         self.now.set(self.now.get().plus(Span::from_ms(150)));
@@ -175,6 +176,16 @@ impl AdminPort for FakeGate {
             "unreached" => Some(Err(Unavailable)),
             _ => None,
         }
+    }
+
+    async fn verify_report(
+        &self,
+        _: &Leaks,
+        (key, signature): (&str, &str),
+        _: &str,
+    ) -> Result<bool, AdminReply> {
+        self.note(format!("verify report of {key}"));
+        Ok(signature == "right")
     }
 
     fn answer(&self, question: &Question) -> Value {
@@ -206,6 +217,7 @@ fn request<'a>(
         secrets: Some(secrets),
         setup_token: Some(setup_token),
         recovery_token: None,
+        policy: &POLICY,
         sign_in: None,
     }
 }

@@ -36,6 +36,8 @@ pub struct Source {
     url: &'static str,
     max_age: Span,
     algorithms: &'static [PublicAlgorithm],
+    /// What makes of the text there one of a JWK Set, where it is none.
+    as_set: Option<fn(&str) -> String>,
 }
 
 /// Why there are no keys for a token.
@@ -71,10 +73,21 @@ impl Source {
     pub fn of(realm: &'static str, policy: &Jwt) -> Option<Self> {
         match policy.keys {
             JwtKeys::Public { algorithms, set: JwkSet::Url { url, max_age } } => {
-                Some(Self { name: (realm, policy.issuer), url, max_age, algorithms })
+                Some(Self { name: (realm, policy.issuer), url, max_age, algorithms, as_set: None })
             }
             JwtKeys::Public { set: JwkSet::Inline(_), .. } | JwtKeys::Secret { .. } => None,
         }
+    }
+
+    /// That of somebody whose keys are published in another form, which this makes a JWK Set.
+    pub(super) fn in_other_form(
+        name: Name,
+        url: &'static str,
+        max_age: Span,
+        algorithms: &'static [PublicAlgorithm],
+        as_set: fn(&str) -> String,
+    ) -> Self {
+        Self { name, url, max_age, algorithms, as_set: Some(as_set) }
     }
 }
 
@@ -109,8 +122,8 @@ impl Issuers {
                 self.fixed(issuer, make).await
             }
             JwtKeys::Public { algorithms, set: JwkSet::Url { url, max_age } } => {
-                let source = Source { name: issuer, url, max_age, algorithms };
-                self.fetched(platform, deadline, source, token, None).await
+                let source = Source { name: issuer, url, max_age, algorithms, as_set: None };
+                self.fetched(platform, deadline, source, token.key_id(), None).await
             }
         }
     }
@@ -138,13 +151,13 @@ impl Issuers {
         platform: &impl Platform,
         deadline: Deadline,
         source: Source,
-        token: &Token<'_>,
+        key_id: Option<&str>,
         tried: Option<&Rc<Keys>>,
     ) -> Result<Rc<Keys>, NoKeys> {
         loop {
             let now = platform.now();
             let left = deadline.left(now);
-            match self.cache(source, |cache| cache.look_up(token.key_id(), tried, now)) {
+            match self.cache(source, |cache| cache.look_up(key_id, tried, now)) {
                 Lookup::Use(keys) => return Ok(keys),
                 Lookup::Unknown => return Err(NoKeys::Unknown),
                 Lookup::Unavailable { reason, retry_after } => {
@@ -170,6 +183,10 @@ impl Issuers {
         self.cache(source, |cache| cache.fetches_until(now + within));
         let fetched = match platform.fetch(source.url, within).await {
             Ok(text) => {
+                let text = match source.as_set {
+                    Some(as_set) => as_set(&text),
+                    None => text,
+                };
                 let keys =
                     Keys::of_set(&text, source.algorithms, async |key| platform.verify(key).await).await;
                 let now = platform.now();

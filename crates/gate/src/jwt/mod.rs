@@ -17,6 +17,7 @@ mod error;
 mod issuers;
 mod keys;
 mod object;
+pub mod reports;
 mod token;
 
 pub use cache::{JwksCache, Lookup};

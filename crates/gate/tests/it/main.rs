@@ -39,6 +39,7 @@ mod places;
 mod pools;
 mod readiness;
 mod refusals;
+mod reports;
 mod routing;
 mod sign_in_token;
 mod signature_faults;

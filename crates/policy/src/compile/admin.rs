@@ -1,6 +1,6 @@
 //! `[admin]`: where the admin API and page live.
 
-use super::{events, quotas, reader::Item, sign_in};
+use super::{events, leaks, quotas, reader::Item, sign_in};
 use crate::{
     leak::leak,
     model::{Admin, PathPattern, Tail},
@@ -19,6 +19,7 @@ pub(super) const DEFAULT: Admin = Admin {
     audit_retention: None,
     sign_in: None,
     events: &[],
+    leaks: None,
 };
 
 /// Reads the section, or its defaults.
@@ -56,6 +57,7 @@ pub(super) fn read(item: Option<Item<'_>>) -> Admin {
         audit_retention: quotas::retention(table.get("audit_retention")),
         sign_in: sign_in::read(table.get("sign_in")),
         events: events::read(&table),
+        leaks: leaks::read(table.get("leaks")),
     }
 }
 

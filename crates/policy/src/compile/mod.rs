@@ -14,6 +14,7 @@ mod identity;
 mod imported;
 mod jwt;
 mod key;
+mod leaks;
 mod limits;
 mod link;
 mod lists;
@@ -55,7 +56,7 @@ use toml::de::DeTable;
 
 use crate::{
     leak::leak,
-    model::{Admin, Policy},
+    model::{Admin, DocumentHash, Policy},
 };
 use mistake::Place;
 use plan::PlanDraft;
@@ -107,7 +108,7 @@ pub fn compile(
     report.finish(&forms)?;
     let realms = Vec::leak(drafts.into_iter().map(|draft| draft.realm).collect());
     let plans = Vec::leak(plans.into_iter().map(|draft| draft.plan).collect());
-    Ok(Policy { admin, realms, plans, sha256: "" })
+    Ok(Policy { admin, realms, plans, sha256: DocumentHash::default() })
 }
 
 /// Reads the realms of one file, then those of the files that it includes. Returns its admin side.

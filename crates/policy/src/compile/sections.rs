@@ -2,7 +2,7 @@
 //! to look like, each field's own module says.
 
 use super::{
-    cors, credential, imported, jwt, key, limits, link, quotas, realm, refusals, route, scopes,
+    cors, credential, imported, jwt, key, leaks, limits, link, quotas, realm, refusals, route, scopes,
     section::{
         Field,
         Kind::{self, Days, Duration, Either, Entries, Flag, List, Number, Size, Table, Text, Word},
@@ -28,6 +28,7 @@ pub static SECTIONS: &[&Section] = &[
     &RATE,
     &SIGN_IN,
     &EVENTS,
+    &LEAKS,
     &PLAN,
     &PLAN_LIMITS,
     &PLAN_POOL,
@@ -81,7 +82,12 @@ static ADMIN: Section = Section {
         field("audit_retention", Days(quotas::MIN_RETENTION_DAYS, quotas::MAX_RETENTION_DAYS)),
         field("sign_in", Table(&SIGN_IN)),
         field("events", Entries(&Table(&EVENTS))),
+        field("leaks", Table(&LEAKS)),
     ],
+};
+static LEAKS: Section = Section {
+    name: "[admin.leaks]",
+    fields: &[required("then", Word(&words(&leaks::AFTER))), field("keys_url", Text)],
 };
 static SIGN_IN: Section = Section {
     name: "[admin.sign_in]",

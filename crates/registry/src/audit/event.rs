@@ -36,6 +36,11 @@ impl Actor {
         Self { kind: "recoveryToken", id: None, email: None }
     }
 
+    /// A scanner that found keys in public.
+    pub fn scanner() -> Self {
+        Self { kind: "scanner", id: None, email: None }
+    }
+
     /// The gate itself.
     pub fn system() -> Self {
         Self { kind: "system", id: None, email: None }

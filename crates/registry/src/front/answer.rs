@@ -9,7 +9,8 @@ use keyward_core::{
     time::{Span, Timestamp},
     unavailable::Unavailable,
 };
-use keyward_policy::SignIn;
+use keyward_policy::{Leaks, Policy, SignIn};
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
@@ -21,6 +22,7 @@ use crate::{
         failures::{Failures, failures_of_open, failures_of_shown, held_back, is_failure, keep_back, proof},
         request::{Credential, Head, agent, judge, of_operator},
     },
+    leaks::{report, take::Question as LeakQuestion},
     questions,
     router::{self, Open},
     sessions::{code, token},
@@ -51,6 +53,14 @@ pub trait AdminPort {
     async fn ask(&self, call: &AdminCall, is_proof: bool) -> Option<AdminReply>;
     /// What an origin says with its token that a request has used. Whether its budget was open; `None` if there is no such token.
     async fn settle(&self, token: &str, used: u32) -> Option<Result<bool, Unavailable>>;
+    /// Whether this body was signed by the scanner of the policy, with the key and the signature that its headers name; else
+    /// the answer, where that cannot be known.
+    async fn verify_report(
+        &self,
+        leaks: &Leaks,
+        key_and_signature: (&str, &str),
+        body: &str,
+    ) -> Result<bool, AdminReply>;
     /// The gate's answer to a question, as JSON.
     fn answer(&self, question: &Question) -> Value;
     /// Ends after this time.
@@ -73,6 +83,8 @@ pub struct AdminRequest<'a> {
     pub head: Head,
     /// `CF-Connecting-IP`
     pub address: String,
+    /// The deployment's policy.
+    pub policy: &'static Policy,
     /// Whose tokens sign people in, if the policy says so.
     pub sign_in: Option<&'a SignIn>,
     /// For the answer and the audit.
@@ -109,7 +121,7 @@ impl AdminRequest<'_> {
             Open::SetUp => self.setup_token.is_some_and(|own| own.equals(token)),
             Open::Recover => self.recovery_token.is_some_and(|own| own.equals(token)),
             Open::Accept => self.secrets.is_some_and(|secrets| token::is_our_invitation(secrets, token)),
-            Open::SignIn | Open::Options | Open::Settle => false,
+            Open::SignIn | Open::Options | Open::Settle | Open::Report => false,
         }
     }
 
@@ -139,6 +151,9 @@ async fn decide(request: &AdminRequest<'_>, port: &impl AdminPort) -> AdminReply
     let open = router::open(method, path);
     if open == Some(Open::Settle) {
         return settle(request, port).await.unwrap_or_else(|refused| refused);
+    }
+    if open == Some(Open::Report) {
+        return take_report(request, port).await.unwrap_or_else(|refused| refused);
     }
     let admitted = admit(request, port).await;
     let shown = admitted.as_ref().ok();
@@ -230,6 +245,79 @@ async fn settle(request: &AdminRequest<'_>, port: &impl AdminPort) -> Result<Adm
     Ok(AdminReply::of(200, json, r#"{"settled":true}"#.to_owned()))
 }
 
+/// `POST /leaks`. Whoever has not signed it learns nothing, and is held back after a while. What cannot be a key is told without
+/// asking the Registry.
+async fn take_report(request: &AdminRequest<'_>, port: &impl AdminPort) -> Result<AdminReply, AdminReply> {
+    let refuse = |refusal: ApiError| refusal.reply(request.request_id);
+    let Some(leaks) = &request.policy.admin.leaks else {
+        return Err(refuse(ApiError::new(
+            Code::NotFound,
+            "This deployment takes no reports of leaked keys.",
+        )));
+    };
+    shown(request, port)?;
+    let failures = Failures::of_report(&request.address);
+    if let Some(refusal) = refuse_held_back(Some(&failures), port) {
+        return Err(refuse(refusal));
+    }
+    let body = signed_report(request, leaks, port).await;
+    if let Err(reply) = &body
+        && is_failure(true, false, reply.status)
+    {
+        port.count(&failures).await;
+    }
+    let body = body?;
+    let secrets = request.secrets.ok_or_else(|| refuse(NoSecret.into()))?;
+    let matches = report::read(&body).map_err(refuse)?;
+    let candidates: Vec<_> = matches.iter().map(|found| found.candidate(request.policy, secrets)).collect();
+    let mut is_key: Vec<bool> =
+        candidates.iter().map(|found| found.as_ref().is_some_and(|(_, is_keyed)| *is_keyed)).collect();
+    let (at, found): (Vec<usize>, Vec<_>) = candidates
+        .into_iter()
+        .enumerate()
+        .filter_map(|(at, found)| found.map(|(candidate, _)| (at, candidate)))
+        .unzip();
+    if !found.is_empty() {
+        #[derive(Deserialize)]
+        struct Answer {
+            known: Vec<bool>,
+        }
+        let question = serde_json::to_string(&LeakQuestion { found }).unwrap_or_default();
+        let reply = ask(&request.call(AdminCredential::Scanner, question), true, port).await;
+        let answer = keyward_json::from_str::<Answer>(&reply.body).ok().filter(|_| reply.status == 200);
+        let Some(Answer { known }) = answer else { return Err(reply) };
+        for (at, known) in at.into_iter().zip(known) {
+            if let Some(is_key) = is_key.get_mut(at) {
+                *is_key |= known;
+            }
+        }
+    }
+    let labels: Vec<Value> = matches.iter().zip(is_key).map(|(found, is_key)| found.label(is_key)).collect();
+    let json = vec![("Content-Type", "application/json".to_owned())];
+    Ok(AdminReply::of(200, json, Value::from(labels).to_string()))
+}
+
+/// The body of a report, if the scanner has signed it.
+async fn signed_report(
+    request: &AdminRequest<'_>,
+    leaks: &Leaks,
+    port: &impl AdminPort,
+) -> Result<String, AdminReply> {
+    let unsigned = |detail: &str| ApiError::new(Code::InvalidCredentials, detail).reply(request.request_id);
+    let [Some(key), Some(signature)] = &request.head.report else {
+        return Err(unsigned(
+            "A report is signed: send Github-Public-Key-Identifier and Github-Public-Key-Signature.",
+        ));
+    };
+    let body = read(request, BodyRoom::of(None, &request.address), port).await?;
+    if port.verify_report(leaks, (key, signature), &body).await? {
+        return Ok(body);
+    }
+    Err(unsigned(
+        "The signature is not one of this body by a key that the scanner publishes (`keys_url` in the policy's [admin.leaks]).",
+    ))
+}
+
 /// Whether a request shows what only an operator has: the session of one, or the set-up token, which is looked at
 /// here, so that it is good for that also when the Registry cannot answer. Failures are counted.
 pub async fn is_operator(request: &AdminRequest<'_>, port: &impl AdminPort) -> bool {
@@ -288,7 +376,8 @@ async fn read(
 ) -> Result<String, AdminReply> {
     let form = BodyForm::of(request.method, request.path);
     // Strangers are refused anyway.
-    let most = if matches!(room, BodyRoom::Known(_)) { form.most } else { form.most.min(MOST_BYTES) };
+    let is_known = matches!(room, BodyRoom::Known(_)) || form == BodyForm::REPORT;
+    let most = if is_known { form.most } else { form.most.min(MOST_BYTES) };
     let bytes = port.body(room, most).await.map_err(ApiError::from);
     let text = bytes.and_then(|bytes| body_text(form, request.head.content_type.as_deref(), bytes));
     text.map_err(|mut refusal| {

@@ -28,6 +28,8 @@ impl BodyForm {
     pub const JSON: Self = Self { essence: "application/json", most: MOST_BYTES };
     /// The token of a request, and a number.
     pub const SETTLEMENT: Self = Self { most: 4 * 1024, ..Self::JSON };
+    /// What a scanner has found, in as many bytes as a thousand matches may have.
+    pub const REPORT: Self = Self { most: 512 * 1024, ..Self::JSON };
     /// JSON in lines.
     pub const LINES: Self = Self { essence: "application/x-ndjson", most: MOST_BYTES_OF_LINES };
 
@@ -35,6 +37,7 @@ impl BodyForm {
     pub fn of(method: &str, path: &str) -> Self {
         match router::open(method, path) {
             Some(Open::Settle) => Self::SETTLEMENT,
+            Some(Open::Report) => Self::REPORT,
             None if router::takes_lines(method, path) => Self::LINES,
             _ => Self::JSON,
         }

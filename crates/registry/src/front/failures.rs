@@ -38,6 +38,11 @@ impl Failures {
         Self { counted: network.clone(), held_back: network, site }
     }
 
+    /// Of reports that are not signed by whom the policy says.
+    pub fn of_report(address: &str) -> Self {
+        Self::of("leaks", address)
+    }
+
     /// Of codes that an issuer is asked about by somebody whom nothing else slows.
     pub fn of_code(address: &str) -> Self {
         Self::of("code", address)
@@ -78,7 +83,7 @@ pub fn proof(
         AdminCredential::SetUp { token } => {
             setup_token.is_some_and(|own| own.equals(token)).then(|| "set-up".to_owned())
         }
-        AdminCredential::None => None,
+        AdminCredential::None | AdminCredential::Scanner => None,
     }
 }
 

@@ -33,6 +33,8 @@ pub struct Head {
     pub idempotency_key: Option<String>,
     /// The header of the proxy that the policy names, with a token to sign in with
     pub assertion: Option<String>,
+    /// `Github-Public-Key-Identifier` and `Github-Public-Key-Signature`
+    pub report: [Option<String>; 2],
     /// `User-Agent`
     pub user_agent: Option<String>,
 }

@@ -128,7 +128,7 @@ pub fn show(context: &mut RequestContext<'_>, _: &Principal, _: &str) -> Handler
     text.add(&LAST_CHANGE, changed_at.map(|Timestamp(at)| (Vec::new(), seconds(at))));
 
     text.add(&BUILD, [(vec![env!("CARGO_PKG_VERSION")], 1)]);
-    text.add(&POLICY, [(vec![policy.sha256], 1)]);
+    text.add(&POLICY, [(vec![policy.sha256.0], 1)]);
     let realms = policy.realms.iter().map(|realm| realm.id);
     let keys = state_counts(db, "key", &KEY_STATES, realms.clone())?;
     text.add(&KEYS, keys.iter().map(|it| (vec![it.realm.as_str(), &it.state], it.count)));

@@ -29,6 +29,7 @@ mod invitations;
 mod isolation;
 mod key_life;
 mod keys;
+mod leaks;
 mod links;
 mod list;
 mod many_keys;

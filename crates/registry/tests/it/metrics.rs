@@ -248,7 +248,7 @@ fn the_latest_change_the_storage_and_the_policy_are_shown() {
     assert_eq!(samples[&format!("keyward_build_info{{version=\"{version}\"}}")], 1);
     let text = document::write(&POLICY).unwrap();
     let read = document::read(&text).unwrap();
-    assert!(text.contains(&format!("\"sha256\":\"{}\"", read.sha256)) && read.sha256.len() == 64);
+    assert!(text.contains(&format!("\"sha256\":\"{}\"", read.sha256.0)) && read.sha256.0.len() == 64);
 }
 
 #[test]

@@ -4,7 +4,10 @@
 
 use keyward_core::secret::Secret;
 use keyward_policy::{Admin, EventType, KeyRequirement, Policy, Proof, Requirement, Route, Routes};
-use keyward_registry::{admin_call::AdminCall, sessions::token};
+use keyward_registry::{
+    admin_call::{AdminCall, AdminCredential},
+    sessions::token,
+};
 use keyward_testing::{
     IMPORTED, LINK,
     authenticator::{Algorithm, SoftPasskey},
@@ -23,7 +26,8 @@ pub fn policy() -> &'static Policy {
         realm.routes = Routes::new(Vec::leak([&[checkout], &*realm.routes].concat()));
     });
     let events = Vec::leak(vec![crate::events::endpoint(&EventType::ALL)]);
-    let admin = Admin { sign_in: Some(crate::code_sign_in::SIGN_IN), events, ..policy.admin };
+    let (sign_in, leaks) = (Some(crate::code_sign_in::SIGN_IN), Some(crate::leaks::REVOKES));
+    let admin = Admin { sign_in, leaks, events, ..policy.admin };
     Box::leak(Box::new(Policy { admin, ..*policy }))
 }
 
@@ -119,6 +123,10 @@ type Case = (&'static str, &'static str, fn() -> Stage, fn(&Stage) -> AdminCall)
 
 /// At least one call of each route, and more where it writes in several ways.
 pub const CASES: &[Case] = &[
+    ("POST", "/leaks", Stage::open, |stage| AdminCall {
+        credential: AdminCredential::Scanner,
+        ..stage.fixture.call("POST", "", "/leaks", crate::leaks::found(&stage.fixture, &stage.key))
+    }),
     ("GET", "/setup", Stage::empty, |stage| stage.call("GET", "/setup", Value::Null)),
     ("POST", "/setup", Stage::empty, |stage| {
         let body = json!({"token": SETUP_TOKEN, "email": "owner@example.com", "password": PASSWORD});
