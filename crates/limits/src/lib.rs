@@ -77,7 +77,7 @@
 //!
 //! // The next 40 requests need no call. After that the isolate asks again.
 //! let mut lessee = Lessee::default();
-//! lessee.add_lease(Grantor::Coordinator, lease, via, now);
+//! lessee.add_lease(Grantor::Coordinator, &lease, via, now, now);
 //! let later = now + Span::from_secs(1);
 //! assert_eq!((0..60).filter(|_| lessee.consume(Cost::ONE, later).is_some()).count(), 40);
 //!
