@@ -124,7 +124,7 @@ async function readPiece(reader, size) {
     filled += value.byteLength;
   }
   // Keep no more memory than was reserved.
-  return new Uint8Array(buffer.transfer(filled));
+  return new Uint8Array(filled < size ? buffer.slice(0, filled) : buffer);
 }
 
 /** Bytes that a client may still have to send when its connection is closed, and get the response all the same: workerd reads that many. */
