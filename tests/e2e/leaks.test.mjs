@@ -63,7 +63,12 @@ async function report(
   return answer;
 }
 
-const found = (/** @type {string} */ token, url = FOUND_AT) => ({ token, type: "keyward_api_key", url, source: "content" });
+const found = (/** @type {string} */ token, url = FOUND_AT) => ({
+  token,
+  type: "keyward_api_key",
+  url,
+  source: "content",
+});
 const isLet = async (/** @type {string} */ key) =>
   (await gate.send({ target: "/api/orders/17", headers: { Authorization: `Bearer ${key}` } })).status;
 
@@ -161,7 +166,14 @@ test("the patterns for scanners find the keys that are made, and nothing that ha
     made.flatMap((one) => [one, one]),
   );
   for (const [one] of [made]) {
-    const no = [one.slice(0, -1), `${one}x`, one.replace("kw_live_", "kw_prod_"), `x${one}`, one.replace(/.$/, "-"), one.replace(/.{3}$/, ".")];
+    const no = [
+      one.slice(0, -1),
+      `${one}x`,
+      one.replace("kw_live_", "kw_prod_"),
+      `x${one}`,
+      one.replace(/.$/, "-"),
+      one.replace(/.{3}$/, "."),
+    ];
     for (const other of no) assert.equal(other.match(pattern), null, other);
     for (const { keywords } of [rule, detector]) assert.ok(keywords.some((word) => one.includes(word)));
   }

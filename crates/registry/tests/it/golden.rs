@@ -271,6 +271,7 @@ fn a_call_from_the_build_before_is_read_and_one_whose_credential_is_not_whole_is
         json!({"type": "none"}),
         json!({"type": "session", "token": "kws_1"}),
         json!({"type": "setUp", "token": "t"}),
+        json!({"type": "scanner"}),
         json!({"type": "key", "record": keyward_testing::record()}),
     ] {
         assert_eq!(call(&whole.to_string()).unwrap(), whole);
