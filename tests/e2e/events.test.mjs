@@ -81,6 +81,39 @@ describe("events", () => {
     }
   });
 
+  it("tell each share of a limit once", async () => {
+    const { apiKey, plaintextKey } = await owner.createKey({ rateLimit: { perDay: 10 } });
+    const use = () => gate.send({ target: "/api/orders", headers: bearer(plaintextKey) });
+    for (let i = 0; i < 12; i++) await use();
+    // A key's object reports what is used once in five minutes.
+    const reached = async () => {
+      await use();
+      await gate.advance(301_000);
+      const list = await events("key.limit_reached", apiKey.id);
+      const shares = list.filter(({ type }) => type === "key.limit_reached").map(({ data }) => data.percent);
+      return shares.includes(100) && shares;
+    };
+    const told = await waitFor("all of the limit", reached, { everyMs: 1_000 });
+    assert.deepEqual(told, [80, 95, 100]);
+    assert.equal((await events("key.limit_reached", apiKey.id)).at(-1).data.of, 10);
+  });
+
+  it("tell once an hour that somebody guesses", async () => {
+    for (let i = 0; i < 150; i++) {
+      const key = `kw_live_${randomBytes(24).toString("base64url").replaceAll(/[-_]/g, "x")}`;
+      await gate.send({ target: "/api/orders", headers: bearer(key) });
+    }
+    const told = await waitFor("the guesses", () => {
+      const bodies = receiver.requests.filter(({ body }) => body).map(({ body }) => JSON.parse(body.toString()));
+      const guesses = bodies.filter(({ type }) => type === "guessing.detected");
+      return guesses.length > 0 && guesses;
+    });
+    assert.equal(told.length, 1);
+    assert.ok(told[0].data.refused >= 100, JSON.stringify(told[0]));
+    assert.equal(told[0].data.realm, "default");
+  });
+
+  // From here on the clock is set back, too, after which what isolates count is known later.
   it("wait while the receiver fails, redirects or is not there, and come in order for each key once it is back", async () => {
     const elsewhere = await startOrigin();
     try {
@@ -167,37 +200,6 @@ describe("events", () => {
     const { endpoint } = await owner.must("POST", "/events/endpoints/main/replay", {});
     assert.equal(endpoint.state, "ok");
     assert.deepEqual(typesOf(await events("key.created", apiKey.id)), ["key.created"]);
-  });
-
-  it("tell each share of a limit once", async () => {
-    const { apiKey, plaintextKey } = await owner.createKey({ rateLimit: { perDay: 10 } });
-    const use = () => gate.send({ target: "/api/orders", headers: bearer(plaintextKey) });
-    for (let i = 0; i < 12; i++) await use();
-    await gate.advance(600_000);
-    await use();
-    const reached = async () => {
-      const list = await events("key.limit_reached", apiKey.id);
-      const shares = list.filter(({ type }) => type === "key.limit_reached").map(({ data }) => data.percent);
-      return shares.includes(100) && shares;
-    };
-    const told = await waitFor("all of the limit", reached);
-    assert.deepEqual(told, [80, 95, 100]);
-    assert.equal((await events("key.limit_reached", apiKey.id)).at(-1).data.of, 10);
-  });
-
-  it("tell once an hour that somebody guesses", async () => {
-    for (let i = 0; i < 150; i++) {
-      const key = `kw_live_${randomBytes(24).toString("base64url").replaceAll(/[-_]/g, "x")}`;
-      await gate.send({ target: "/api/orders", headers: bearer(key) });
-    }
-    const told = await waitFor("the guesses", () => {
-      const bodies = receiver.requests.filter(({ body }) => body).map(({ body }) => JSON.parse(body.toString()));
-      const guesses = bodies.filter(({ type }) => type === "guessing.detected");
-      return guesses.length > 0 && guesses;
-    });
-    assert.equal(told.length, 1);
-    assert.ok(told[0].data.refused >= 100, JSON.stringify(told[0]));
-    assert.equal(told[0].data.realm, "default");
   });
 
   it("tell 30, 7 and 1 day before a key expires, once each", async () => {
