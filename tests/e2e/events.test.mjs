@@ -113,7 +113,7 @@ describe("events", () => {
       const key = `kw_live_${randomBytes(24).toString("base64url").replaceAll(/[-_]/g, "x")}`;
       await gate.send({ target: "/api/orders", headers: bearer(key) });
     }
-    const told = await reported("the guesses", () => {
+    const told = await waitFor("the guesses", () => {
       const guesses = received().filter(({ type }) => type === "guessing.detected");
       return guesses.length > 0 && guesses;
     });

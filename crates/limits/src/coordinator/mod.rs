@@ -221,6 +221,8 @@ impl Coordinator {
             if immediate && !is_told {
                 counts.usage.refuse(&[(RATE_LIMITED.to_owned(), 1)].into(), now);
             }
+            // What was counted before it came may have filled the window.
+            counts.note_near(record.limits, now);
             let windows = states(counts, cost);
             let lease = counts.defer(record.limits, call, &self.clients, now);
             let retry_after = (wait - MAX_DELAY).clamp(Span::from_ms(1), LONGEST_WAIT) + stands_still;
