@@ -45,9 +45,9 @@ pub fn list(context: &mut RequestContext<'_>, principal: &Principal, _: &str) ->
             sql::query::<Event>(context.db, &all, &[after.into(), (limit + 1).into()])?
         }
     };
-    let shown = rows.iter().take(limit as usize);
+    let mut shown = rows.iter().take(limit as usize);
     let events: Vec<_> = shown.clone().map(Event::view).collect();
-    let next = shown.last().filter(|_| rows.len() > limit as usize).map(|event| event.id.clone());
+    let next = shown.next_back().filter(|_| rows.len() > limit as usize).map(|event| event.id.clone());
     Ok(Outcome::ok(object!({ "events": events, "nextAfter": next })))
 }
 
