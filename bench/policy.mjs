@@ -32,6 +32,7 @@ const { outputFiles } = await build({
     "keyward-body": "./src/body.js",
     "keyward-handlers": "./src/handlers.js",
     "keyward-instance": "./src/instance.js",
+    "keyward-spans": "./src/spans.js",
     "keyward-verdict": "./src/verdict.js",
   },
   external: ["*.wasm", "cloudflare:*"],

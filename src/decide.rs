@@ -10,7 +10,12 @@ use super::{
 };
 use keyward_core::{log::Event, route::BuiltinRoute};
 use keyward_gate::{
-    Gate, Open, Outcome, Verdict, denial::Denial, forwarding::profile::Profile, handle::Builtin, refusal,
+    Gate, Open, Outcome, Verdict,
+    denial::Denial,
+    forwarding::profile::Profile,
+    handle::Builtin,
+    refusal,
+    watch::{End, Watched},
 };
 
 /// Every request comes in here, with its head as [`WebRequest::of`] takes it. The verdict as text for `src/verdict.js`; for
@@ -24,20 +29,26 @@ async fn decided(head: String, request: web_sys::Request, env: Env, context: Con
     let request = WebRequest::of(head, request, &context);
     let stores = EdgeStores::of(&env);
     let gate = gate::of(&stores);
-    let Verdict { request_id, outcome, background } = gate.handle(&request).await;
+    let Verdict { request_id, outcome, background, watched } = gate.handle(&request).await;
     // Before the origin is waited for: the runtime ends this with its client's connection.
     gate::run_behind(background, &env, &context);
     // What is large and rare is boxed: each request has to find room for all of this.
     let answered = match outcome {
         Outcome::Answer(answer) => return verdict::of_answer(&answer).into(),
         Outcome::Forward(forward) => {
-            let text = verdict::of_forward(&forward, &request_id);
+            let text = verdict::of_forward(&forward, &request_id, watched.as_deref());
             if !origin::needs_room(&request, &forward) {
                 return text.into();
             }
-            Box::pin(origin::pass(&gate, &request, &forward, &request_id, &text)).await
+            Box::pin(origin::pass(&gate, &request, &forward, (&request_id, watched.as_deref()), &text)).await
         }
-        Outcome::Builtin(builtin) => Box::pin(respond(&gate, &request, builtin, &request_id)).await,
+        Outcome::Builtin(builtin) => {
+            let response = Box::pin(respond(&gate, &request, builtin, &request_id)).await;
+            if let (Some(watched), Ok(response)) = (&watched, &response) {
+                gate.tell(watched, End { status: response.status(), denial: None });
+            }
+            response
+        }
     };
     gate::run_behind(gate.background(), &env, &context);
     let answered = answered.or_else(|error| {
@@ -77,6 +88,13 @@ pub fn follow(open: &str, used: Promise, ended: Promise, env: Env, context: JsCo
     });
 }
 
+/// Tells of a request that was forwarded, as its verdict has it, whose answer has this status: what its `Server-Timing` is to
+/// say, if anything is.
+#[wasm_bindgen]
+pub fn ended(watched: &str, status: u16, env: Env) -> Option<String> {
+    gate::of(&EdgeStores::of(&env)).ended(watched, status)
+}
+
 /// The profile of this number, as JSON.
 #[wasm_bindgen]
 pub fn profile(number: usize) -> String {
@@ -93,6 +111,7 @@ pub fn refuse_forwarded(
     context: JsContext,
     request_id: &str,
     profile: usize,
+    watched: &str,
     failure: &str,
 ) -> String {
     let context = Context::new(context);
@@ -102,7 +121,14 @@ pub fn refuse_forwarded(
     verdict::of_answer(&match Profile::numbered(realms, profile) {
         Some(profile) => {
             let failure = origin::failure(failure);
-            gate::of(&stores).refuse_forwarded(&request, request_id, profile.realm, &failure)
+            let watched = Watched::read(watched);
+            gate::of(&stores).refuse_forwarded(
+                &request,
+                request_id,
+                profile.realm,
+                &failure,
+                watched.as_ref(),
+            )
         }
         None => refusal::refuse(&Denial::Internal, None, request_id),
     })

@@ -15,6 +15,7 @@ pub fn of<'a>(stores: &'a EdgeStores<'a>) -> Gate<'a, EdgeStores<'a>> {
         memory: isolate::memory(),
         issuers: isolate::issuers(),
         secrets: settings::secrets(stores.env).map_err(Denial::from),
+        watchers: settings::watchers(stores.env),
     }
 }
 

@@ -2,6 +2,7 @@
 // And what the crate `worker` does not have.
 
 import { waitUntil } from "cloudflare:workers";
+import { inSpan } from "keyward-spans";
 
 /** The bindings, any of which may be missing or of another type than it should be. */
 /** @typedef {Record<string, unknown>} Env */
@@ -73,7 +74,7 @@ function bound(env, name, method) {
  */
 export async function read(env, key, milliseconds) {
   const keys = /** @type {KVNamespace} */ (bound(env, "KEYS", "get"));
-  const text = await inTime(keys.get(key), milliseconds);
+  const text = await inSpan("keyward.store", () => inTime(keys.get(key), milliseconds));
   if (text !== null && typeof text !== "string") throw new Error(`answered neither text nor null but ${typeof text}`);
   return text;
 }
@@ -124,7 +125,7 @@ export async function ask(env, binding, name, path, body, milliseconds, repeatab
     }
   };
   try {
-    return await inTime(twice(), milliseconds);
+    return await inSpan("keyward.object", () => inTime(twice(), milliseconds));
   } finally {
     isOver = true;
   }
@@ -164,7 +165,7 @@ export async function load(url, most, milliseconds, form, authorization) {
     return text + decoder.decode();
   };
   try {
-    return await inTime(answer(), milliseconds);
+    return await inSpan("keyward.issuer", () => inTime(answer(), milliseconds));
   } finally {
     abort.abort();
   }
@@ -303,6 +304,23 @@ export const valuesOf = ({ headers }, names) =>
 export const countryOf = ({ cf }) => (typeof cf?.country === "string" ? cf.country : undefined);
 
 /**
+ * The location that a request came to, as far as the platform knows.
+ * @param {Request} request
+ */
+export const coloOf = ({ cf }) => (typeof cf?.colo === "string" ? cf.colo : undefined);
+
+/**
+ * Writes a data point.
+ * @param {Env} env
+ * @param {string} binding
+ * @param {string} point as JSON
+ */
+export function count(env, binding, point) {
+  const dataset = /** @type {AnalyticsEngineDataset} */ (bound(env, binding, "writeDataPoint"));
+  dataset.writeDataPoint(JSON.parse(point));
+}
+
+/**
  * Whether a request of unknown length has any content. If nothing has come in time, it counts as having some.
  * @param {{ body: ReadableStream }} request
  * @param {number} milliseconds
@@ -322,7 +340,7 @@ export async function hasContent(request, milliseconds) {
  */
 export async function exceeds(env, limiter, key, milliseconds) {
   const events = /** @type {RateLimit} */ (bound(env, limiter, "limit"));
-  const outcome = await inTime(events.limit({ key }), milliseconds);
+  const outcome = await inSpan("keyward.limiter", () => inTime(events.limit({ key }), milliseconds));
   if (typeof outcome?.success !== "boolean") throw new Error("answered neither yes nor no");
   return !outcome.success;
 }

@@ -18,6 +18,7 @@ use keyward_gate::{
     Gate,
     handle::{Forward, OriginFailure},
     in_flight::Sender,
+    watch::Watched,
 };
 
 #[wasm_bindgen(raw_module = "keyward-verdict")]
@@ -44,12 +45,12 @@ pub async fn pass(
     gate: &Gate<'_, EdgeStores<'_>>,
     request: &WebRequest<'_>,
     forward: &Forward,
-    request_id: &str,
+    (request_id, watched): (&str, Option<&Watched>),
     text: &str,
 ) -> worker::Result<web_sys::Response> {
     let passed = ask(request, forward, text, gate.platform.env).await;
     passed.or_else(|failure| {
-        let answer = gate.refuse_forwarded(request, request_id, forward.profile.realm, &failure);
+        let answer = gate.refuse_forwarded(request, request_id, forward.profile.realm, &failure, watched);
         response::respond_to(&request.raw, &answer)
     })
 }

@@ -19,6 +19,8 @@ extern "C" {
     fn has_content(request: &web_sys::Request, milliseconds: u32) -> Result<Promise, JsValue>;
     #[wasm_bindgen(js_name = valuesOf)]
     fn values_of(request: &web_sys::Request, names: &str) -> String;
+    #[wasm_bindgen(js_name = coloOf)]
+    fn colo_of(request: &web_sys::Request) -> Option<String>;
     #[wasm_bindgen(js_name = countryOf)]
     fn country_of(request: &web_sys::Request) -> Option<String>;
 }
@@ -165,6 +167,10 @@ impl RequestParts for WebRequest<'_> {
 
     fn country(&self) -> Option<String> {
         country_of(&self.raw)
+    }
+
+    fn colo(&self) -> Option<String> {
+        colo_of(&self.raw)
     }
 
     fn has_body(&self) -> bool {

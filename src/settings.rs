@@ -9,13 +9,17 @@ use worker::Env;
 
 use keyward_core::{
     entropy::Entropy,
-    secret::{NoSecret, Secret, Secrets},
+    secret::{NoSecret, Secret, Secrets, is_fit},
 };
+use keyward_gate::watch::{TIMING_SECRET, Watchers};
 use keyward_registry::setup_token;
+
+use super::bindings;
 
 thread_local! {
     // A new deployment or a changed secret starts new isolates, so an isolate reads them once.
     static SECRETS: RefCell<Option<Rc<Secrets>>> = const { RefCell::new(None) };
+    static WATCHERS: OnceCell<Watchers> = const { OnceCell::new() };
     static PROOFS: OnceCell<Rc<Proofs>> = const { OnceCell::new() };
 }
 
@@ -31,6 +35,14 @@ pub fn secrets(env: &Env) -> Result<Rc<Secrets>, NoSecret> {
     let secrets = Rc::new(Secrets::of_deployment(current.as_deref(), previous.as_deref())?);
     SECRETS.set(Some(Rc::clone(&secrets)));
     Ok(secrets)
+}
+
+/// Who is told of requests.
+pub fn watchers(env: &Env) -> Watchers {
+    let timing =
+        || text(env, TIMING_SECRET).filter(|text| is_fit(text)).map(|text| Rc::new(Secret::new(text)));
+    let watchers = || Watchers { timing: timing(), counts: bindings::has(env, bindings::ANALYTICS) };
+    WATCHERS.with(|known| known.get_or_init(watchers).clone())
 }
 
 /// The token of set-up, if there is one.

@@ -1,6 +1,6 @@
 //! KV, the objects, limiters and the network, each asked for a bounded time only.
 
-use std::time::Duration;
+use std::{cell::Cell, time::Duration};
 
 use js_sys::{Promise, Reflect, Uint8Array, futures::JsFuture};
 use keyward_policy::jwk::{MOST_SET_BYTES, Signed, UnfitKey};
@@ -12,6 +12,7 @@ use super::{bindings, clock, handlers, isolate, log, settings};
 use keyward_changes as changes;
 use keyward_core::{
     changes::{News, ReadChanges},
+    data_point::DataPoint,
     link::{Redeem, Redeemed},
     log::Event,
     registry_call::{GetHealth, RegistryCall, RegistryHealth},
@@ -19,7 +20,7 @@ use keyward_core::{
     time::{Span, Timestamp},
     unavailable::CallFailed,
 };
-use keyward_gate::platform::Platform;
+use keyward_gate::platform::{Platform, Waits};
 use keyward_limits::{lease::Grantor, relay, wire::CoordinatorCall};
 use keyward_registry::{
     events::sending::{Message, PATIENCE},
@@ -62,6 +63,8 @@ extern "C" {
     fn derive_bits(password: Vec<u8>, salt: Vec<u8>, iterations: u32) -> Result<Promise, JsValue>;
     #[wasm_bindgen(catch)]
     fn exceeds(env: &JsValue, limiter: &str, key: &str, milliseconds: u32) -> Result<Promise, JsValue>;
+    #[wasm_bindgen(catch, js_name = count)]
+    fn write_point(env: &JsValue, binding: &str, point: &str) -> Result<(), JsValue>;
 }
 
 /// The bindings of one request.
@@ -70,19 +73,33 @@ pub struct EdgeStores<'a> {
     pub env: &'a Env,
     /// Which of a key's relays this isolate asks.
     relay: u32,
+    /// How long this request has waited.
+    waits: Cell<Waits>,
 }
 
 impl<'a> EdgeStores<'a> {
     /// Those of this request.
     pub fn of(env: &'a Env) -> Self {
         let client_id = isolate::memory().borrow().client_id;
-        Self { env, relay: relay::number(client_id) }
+        Self { env, relay: relay::number(client_id), waits: Cell::default() }
+    }
+
+    /// Notes how long something is waited for.
+    async fn timed<T>(&self, of: fn(&mut Waits) -> &mut Span, work: impl Future<Output = T>) -> T {
+        let began = clock::now();
+        let value = work.await;
+        let mut waits = self.waits.get();
+        let sum = of(&mut waits);
+        *sum += (clock::now() - began).max(Span::ZERO);
+        self.waits.set(waits);
+        value
     }
 }
 
 impl Platform for EdgeStores<'_> {
     async fn read(&self, kv_key: &str, within: Span) -> Result<Option<String>, CallFailed> {
-        settled(read(self.env, kv_key, within.timer_ms())).await.map(|text| text.as_string())
+        let text = settled(read(self.env, kv_key, within.timer_ms()));
+        self.timed(|waits| &mut waits.store, text).await.map(|text| text.as_string())
     }
 
     async fn coordinator<T: DeserializeOwned>(
@@ -92,28 +109,32 @@ impl Platform for EdgeStores<'_> {
         call: &CoordinatorCall,
         within: Span,
     ) -> Result<T, CallFailed> {
-        match grantor {
-            Grantor::Coordinator => ask_coordinator(self.env, hash, call, within).await,
-            Grantor::Relay => {
-                let name = format!("{hash}/{}", self.relay);
-                let relay = Object { binding: bindings::RELAY, name: &name, path: &format!("/{name}") };
-                answer_of(self.env, relay, call, within, call.is_repeatable()).await
+        let answer = async {
+            match grantor {
+                Grantor::Coordinator => ask_coordinator(self.env, hash, call, within).await,
+                Grantor::Relay => {
+                    let name = format!("{hash}/{}", self.relay);
+                    let relay = Object { binding: bindings::RELAY, name: &name, path: &format!("/{name}") };
+                    answer_of(self.env, relay, call, within, call.is_repeatable()).await
+                }
             }
-        }
+        };
+        self.timed(|waits| &mut waits.object, answer).await
     }
 
     async fn changes(&self, relay: u32, call: &ReadChanges, within: Span) -> Result<News, CallFailed> {
         let name = format!("{}/{relay}", changes::relay::NAME);
         let relay = Object { binding: bindings::RELAY, name: &name, path: &format!("/{name}") };
-        answer_of(self.env, relay, call, within, true).await
+        self.timed(|waits| &mut waits.object, answer_of(self.env, relay, call, within, true)).await
     }
 
     async fn exceeds(&self, limiter: &str, key: &str, within: Span) -> Result<bool, CallFailed> {
-        settled(exceeds(self.env, limiter, key, within.timer_ms())).await.map(|exceeds| exceeds.is_truthy())
+        let exceeds = settled(exceeds(self.env, limiter, key, within.timer_ms()));
+        self.timed(|waits| &mut waits.limiter, exceeds).await.map(|exceeds| exceeds.is_truthy())
     }
 
     async fn redeem(&self, call: &Redeem, within: Span) -> Result<Redeemed, CallFailed> {
-        ask_registry(self.env, call, within).await
+        self.timed(|waits| &mut waits.object, ask_registry(self.env, call, within)).await
     }
 
     async fn registry_health(&self, within: Span) -> Result<RegistryHealth, CallFailed> {
@@ -121,7 +142,8 @@ impl Platform for EdgeStores<'_> {
     }
 
     async fn fetch(&self, url: &str, within: Span) -> Result<String, CallFailed> {
-        loaded(load(url, MOST_SET_BYTES as u32, within.timer_ms(), None, None)).await
+        let text = loaded(load(url, MOST_SET_BYTES as u32, within.timer_ms(), None, None));
+        self.timed(|waits| &mut waits.issuer, text).await
     }
 
     async fn send_form(
@@ -132,7 +154,8 @@ impl Platform for EdgeStores<'_> {
         within: Span,
     ) -> Result<String, CallFailed> {
         let authorization = authorization.map(Secret::expose);
-        loaded(load(url, MOST_SET_BYTES as u32, within.timer_ms(), Some(form), authorization)).await
+        let text = loaded(load(url, MOST_SET_BYTES as u32, within.timer_ms(), Some(form), authorization));
+        self.timed(|waits| &mut waits.issuer, text).await
     }
 
     async fn wait(&self, span: Span) {
@@ -165,7 +188,7 @@ impl Platform for EdgeStores<'_> {
     }
 
     fn has_binding(&self, name: &str) -> bool {
-        Reflect::get(self.env, &name.into()).is_ok_and(|binding| !binding.is_undefined())
+        bindings::has(self.env, name)
     }
 
     fn has_limiter(&self, name: &str) -> bool {
@@ -180,6 +203,23 @@ impl Platform for EdgeStores<'_> {
 
     fn log(&self, event: &Event<'_>) {
         log::log(event);
+    }
+
+    fn count(&self, point: &DataPoint<'_>) {
+        let written = serde_json::to_string(point).map_err(|error| error.to_string()).and_then(|text| {
+            write_point(self.env, bindings::ANALYTICS, &text).map_err(|error| text_of(&error))
+        });
+        if let Err(error) = written {
+            log::log(&Event::StoreUnavailable {
+                request_id: None,
+                store: bindings::ANALYTICS,
+                error: &error,
+            });
+        }
+    }
+
+    fn waits(&self) -> Waits {
+        self.waits.get()
     }
 }
 
@@ -209,12 +249,14 @@ async fn settled(promise: Result<Promise, JsValue>) -> Result<JsValue, CallFaile
     settled.map_err(|error| {
         // Of an `UnexpectedStatus`.
         let status = Reflect::get(&error, &"unexpectedStatus".into()).ok().and_then(|status| status.as_f64());
-        let why = error.dyn_ref::<js_sys::Error>().map(|error| String::from(error.message()));
-        status.map_or_else(
-            || CallFailed::Other(why.unwrap_or_else(|| format!("{error:?}"))),
-            |status| CallFailed::Status(status as u16),
-        )
+        status.map_or_else(|| CallFailed::Other(text_of(&error)), |status| CallFailed::Status(status as u16))
     })
+}
+
+/// What a thrown value says.
+fn text_of(error: &JsValue) -> String {
+    let why = error.dyn_ref::<js_sys::Error>().map(|error| String::from(error.message()));
+    why.unwrap_or_else(|| format!("{error:?}"))
 }
 
 /// An object, and what is asked of it.

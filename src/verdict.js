@@ -1,7 +1,8 @@
 // Carries out verdicts, which come from the wasm as text (src/verdict.rs): the gate's own answers, and requests to the origin.
 
 import { answer } from "keyward-body";
-import { returned } from "keyward-instance";
+import { Ended, instance, returned } from "keyward-instance";
+import { inSpan } from "keyward-spans";
 import * as wasm from "keyward-wasm";
 import { watched } from "./ended.js";
 import { removing } from "./field_names.js";
@@ -55,10 +56,10 @@ function fieldsIn(lines, from) {
  */
 function wayOf(verdict) {
   const lines = verdict.split("\n");
-  const [number, requestId, url, open, credentials] = lines;
-  const set = fieldsIn(lines, 5);
-  const answerSet = fieldsIn(lines, 5 + set.length + 1);
-  const answerMerged = fieldsIn(lines, 5 + set.length + 1 + answerSet.length + 1);
+  const [number, requestId, url, open, watched, credentials] = lines;
+  const set = fieldsIn(lines, 6);
+  const answerSet = fieldsIn(lines, 6 + set.length + 1);
+  const answerMerged = fieldsIn(lines, 6 + set.length + 1 + answerSet.length + 1);
   const profile = Number(number.slice(1));
   return {
     profile: profiles[profile] ?? readProfile(profile),
@@ -66,6 +67,7 @@ function wayOf(verdict) {
     requestId,
     url: url || undefined,
     open,
+    watched,
     credentials: credentials === "" ? [] : credentials.split(","),
     set,
     answerSet,
@@ -85,11 +87,33 @@ export async function carryOut(verdict, request, env, context) {
   const way = wayOf(verdict);
   const response = await pass(way, request, env, context);
   if (typeof response !== "string") return response;
-  const { requestId, number } = way;
+  const { requestId, number, watched } = way;
   return answered(
-    returned(() => wasm.refuseForwarded(request, env, context, requestId, number, response)),
+    returned(() => wasm.refuseForwarded(request, env, context, requestId, number, watched, response)),
     request,
   );
+}
+
+/**
+ * Forwards a request, and tells of it where somebody is to be told.
+ * @param {Way} way
+ * @param {Request} request
+ * @param {object} env
+ * @param {ExecutionContext} context
+ * @param {Held} [held]
+ */
+async function pass(way, request, env, context, held) {
+  if (way.watched === "") return follow(way, request, env, context, held);
+  const response = await inSpan("keyward.origin", () => follow(way, request, env, context, held));
+  if (typeof response === "string" || instance.hasEnded) return response;
+  try {
+    const times = returned(() => wasm.ended(way.watched, response.status, env));
+    if (times) response.headers.append("Server-Timing", times);
+  } catch (error) {
+    // The origin's response is there, and comes to no harm by a panic.
+    if (!(error instanceof Ended)) throw error;
+  }
+  return response;
 }
 
 /**
@@ -115,7 +139,7 @@ function later() {
  * @param {ExecutionContext} context
  * @param {Held} [held]
  */
-async function pass(way, request, env, context, held) {
+async function follow(way, request, env, context, held) {
   if (way.open === "") return forward(way, request, env, context, held);
   const [budget, ...places] = way.open.split(" ");
   const [header, reserved, byCall] = budget.split(":");

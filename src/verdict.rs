@@ -1,7 +1,7 @@
 //! Verdicts as text, of which `src/verdict.js` is the reader: an entry a line, so that one string crosses where each entry
 //! would. No header field holds a line break: the platform takes none in and none is made here.
 
-use keyward_gate::{Open, handle::Forward, refusal::Answer};
+use keyward_gate::{Open, handle::Forward, refusal::Answer, watch::Watched};
 
 use super::policy;
 
@@ -15,10 +15,10 @@ pub fn of_answer(answer: &Answer) -> String {
 }
 
 /// `f` and the profile's number; the request's id; the URL, if it is not the request's own; what names the request while it is
-/// open, if it is; headers with credentials. Then names
+/// open, if it is; what is to be told of it, if anything is; headers with credentials. Then names
 /// and values, an empty line at the end of each list: what is set in the request, what is set in the answer, and what is
 /// added to lists of the answer.
-pub fn of_forward(forward: &Forward, request_id: &str) -> String {
+pub fn of_forward(forward: &Forward, request_id: &str, watched: Option<&Watched>) -> String {
     let realms = policy::get().map_or(&[] as &[_], |policy| policy.realms);
     // The realm is the policy's, so there is a number; with none, the profile is not found.
     let number = forward.profile.number(realms).unwrap_or(usize::MAX);
@@ -26,7 +26,8 @@ pub fn of_forward(forward: &Forward, request_id: &str) -> String {
     text.push('f');
     text.push_str(&number.to_string());
     let open = forward.open.as_ref().map(Open::to_text).unwrap_or_default();
-    for line in [request_id, forward.url.as_deref().unwrap_or_default(), &open] {
+    let watched = watched.map(Watched::to_text).unwrap_or_default();
+    for line in [request_id, forward.url.as_deref().unwrap_or_default(), &open, &watched] {
         push(&mut text, line);
     }
     text.push('\n');

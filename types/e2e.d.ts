@@ -87,6 +87,8 @@ export interface Counts {
   crossings: number;
   /** How often the wasm has ended because a test asked for it. */
   traps: number;
+  /** Data points that were written. */
+  points: { indexes?: unknown[]; blobs?: unknown[]; doubles?: number[] }[];
   /** For how much work requests and objects are kept alive now. */
   waiting: number;
 }
@@ -134,6 +136,8 @@ export interface GateOptions {
   unbound?: string[];
   /** The FAILURES limiter, by default too generous to matter. */
   failures?: { limit?: number; period?: 10 | 60 };
+  /** Whether there is a data set that counts requests. */
+  analytics?: boolean;
   /** Other limiters, by their bindings. */
   limiters?: Record<string, { limit: number; period: 10 | 60 }>;
 }

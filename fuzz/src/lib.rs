@@ -24,6 +24,7 @@ mod policy;
 mod request_target;
 mod support;
 mod token;
+mod trace;
 mod webhook;
 
 /// What is run with each input: it panics when a promise is broken.
@@ -46,5 +47,6 @@ pub const TARGETS: &[(&str, Run)] = &[
     ("policy", policy::run),
     ("request_target", request_target::run),
     ("token", token::run),
+    ("trace", trace::run),
     ("webhook", webhook::run),
 ];

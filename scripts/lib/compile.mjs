@@ -165,7 +165,9 @@ export const buildGate = (folder, isQuick, progress) =>
         `--outfile=${bundle}`,
         "--log-level=warning",
         `--alias:keyward-wasm=./${glue}/keyward.js`,
-        ...["body", "handlers", "instance", "verdict"].map((name) => `--alias:keyward-${name}=./src/${name}.js`),
+        ...["body", "handlers", "instance", "spans", "verdict"].map(
+          (name) => `--alias:keyward-${name}=./src/${name}.js`,
+        ),
         "--external:*.wasm",
         "--external:cloudflare:*",
       ],

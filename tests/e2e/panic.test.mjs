@@ -46,7 +46,7 @@ describe("after a panic", () => {
       assert.equal(gate.origin.requests.length, 0);
       assert.equal((await use()).status, 200);
       for (const event of ["panic", "started over"]) await happened(gate, event, round);
-      await gate.logged('"reason":"interrupted"', answer.header("x-request-id"));
+      await gate.logged('"keyward.reason":"interrupted"', answer.header("x-request-id"));
       assert.equal(answer.header("retry-after"), undefined, "it may have been done");
     }
   });

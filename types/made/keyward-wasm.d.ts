@@ -20,6 +20,9 @@ export function follow(
   context: ExecutionContext,
 ): void;
 
+/** Tells of a request that was forwarded; what its `Server-Timing` is to say, if anything is. */
+export function ended(watched: string, status: number, env: object): string | undefined;
+
 /** The profile of this number, as JSON. */
 export function profile(number: number): string;
 
@@ -30,6 +33,7 @@ export function refuseForwarded(
   context: ExecutionContext,
   requestId: string,
   profile: number,
+  watched: string,
   failure: string,
 ): string;
 

@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 
+use serde::{Serialize, Serializer};
+
 /// Most characters of it.
 pub const MOST_CHARS: usize = 1_000;
 
@@ -29,6 +31,12 @@ pub fn shown(text: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(shown)
+}
+
+/// Writes it as it is shown, if there is any.
+#[allow(clippy::ref_option, reason = "serde asks so")]
+pub(crate) fn some_shown<S: Serializer>(text: &Option<&str>, to: S) -> Result<S::Ok, S::Error> {
+    text.map(shown).serialize(to)
 }
 
 /// Whether nothing of it is to be changed: most texts.

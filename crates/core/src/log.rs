@@ -5,12 +5,15 @@
 
 use serde::{Serialize, Serializer};
 
-use crate::foreign_text;
+use crate::{
+    foreign_text::{self, some_shown},
+    request_line::RequestLine,
+};
 
 /// How much a line matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
-    /// Everyday: a request was refused.
+    /// Everyday: a request was answered.
     Info,
     /// Something does not work as it should.
     Error,
@@ -20,21 +23,15 @@ pub enum Level {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "event", rename_all_fields = "camelCase")]
 pub enum Event<'a> {
-    /// A request was refused at the gate.
-    #[serde(rename = "refused")]
-    Refused {
-        /// Its id, also in `X-Request-Id`.
+    /// A request was answered.
+    #[serde(rename = "request")]
+    Request(&'a RequestLine<'a>),
+    /// A token did not sign anybody in.
+    #[serde(rename = "sign-in refused")]
+    SignInRefused {
+        /// The id of the admin API's call.
         request_id: &'a str,
-        /// The realm that it was for, if there is one.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        realm: Option<&'a str>,
-        /// Its method.
-        #[serde(serialize_with = "shown")]
-        method: &'a str,
-        /// The key's id, if the key is known.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        key_id: Option<&'a str>,
-        /// The code of the answer, in the default spelling.
+        /// The code of the reason, in the default spelling.
         code: &'a str,
         /// The reason, which tells apart what shares a code.
         reason: &'a str,
@@ -111,7 +108,7 @@ impl Event<'_> {
     /// How much it matters.
     pub fn level(&self) -> Level {
         match self {
-            Self::Refused { .. } => Level::Info,
+            Self::Request(_) | Self::SignInRefused { .. } => Level::Info,
             _ => Level::Error,
         }
     }
@@ -124,8 +121,4 @@ impl Event<'_> {
 
 fn shown<S: Serializer>(text: &&str, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_str(&foreign_text::shown(text))
-}
-
-fn some_shown<S: Serializer>(text: &Option<&str>, to: S) -> Result<S::Ok, S::Error> {
-    text.map(foreign_text::shown).serialize(to)
 }

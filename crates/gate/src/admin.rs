@@ -96,11 +96,8 @@ impl<P: Platform> Gate<'_, P> {
             Ok(token) => return Ok(token),
             Err(denial) => denial,
         };
-        self.platform.log(&Event::Refused {
+        self.platform.log(&Event::SignInRefused {
             request_id,
-            realm: None,
-            method: caller.client.method,
-            key_id: None,
             code: denial.public().code,
             reason: denial.reason(),
             detail: denial.detail().as_deref(),

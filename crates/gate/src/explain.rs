@@ -117,6 +117,10 @@ impl RequestParts for Supposed<'_> {
         None
     }
 
+    fn colo(&self) -> Option<String> {
+        None
+    }
+
     fn has_body(&self) -> bool {
         false
     }

@@ -15,6 +15,7 @@ use crate::{
     cors, credential,
     gate::{Identity, Permit},
     identity, refusal,
+    trace::{TRACEPARENT, TRACESTATE},
 };
 use keyward_core::{request_target::RequestTarget, secret::Secrets};
 use keyward_limits::limit::WindowState;
@@ -141,6 +142,9 @@ const HOP_BY_HOP: [&str; 8] = [
     "te",
     "trailer",
 ];
+
+/// The trace: what is in order of it goes on as the gate's own field ([`crate::trace`]).
+const TRACE: [&str; 2] = [TRACEPARENT, TRACESTATE];
 
 /// Fields by which a server frames a message and says what is in it: in another spelling they are a client's attempt
 /// to have it read otherwise.

@@ -41,6 +41,7 @@
 //!    request be forwarded, or a [`denial::Denial`].
 //! 5. [`forwarding`] says which header fields the request and its answer lose and gain, [`identity`] how the origin learns
 //!    who asks, and [`identity_token`] signs that; [`refusal`] turns a denial into what the client reads.
+//! 6. [`watch`] tells of the request once the head of its answer is there, and [`trace`] which trace it belongs to.
 //!
 //! # What holds everywhere
 //! - Whatever waits has a bound ([`deadline`]), and what keeps failing is left alone for a while ([`breakers`]); networks that
@@ -80,7 +81,9 @@ pub mod refusal;
 pub mod request;
 pub mod request_body;
 pub mod static_keys;
+pub mod trace;
 pub mod transport;
+pub mod watch;
 pub mod webhook;
 
 pub use handle::{Gate, Outcome, Verdict};

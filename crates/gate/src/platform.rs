@@ -2,10 +2,11 @@
 //! (`src/stores.rs`), tests with fakes that fail, lag or lie, the simulation with a network.
 
 use keyward_policy::jwk::{Signed, UnfitKey};
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use keyward_core::{
     changes::{News, ReadChanges},
+    data_point::DataPoint,
     link::{Redeem, Redeemed},
     log::Event,
     registry_call::RegistryHealth,
@@ -72,4 +73,21 @@ pub trait Platform {
     fn has_handler(&self, name: &str) -> bool;
     /// Writes a line into the log.
     fn log(&self, event: &Event<'_>);
+    /// Writes a data point, which is not waited for.
+    fn count(&self, point: &DataPoint<'_>);
+    /// How long this request has waited for what the platform was asked.
+    fn waits(&self) -> Waits;
+}
+
+/// How long a request has waited for each kind of call; what was asked at the same time counts for each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waits {
+    /// For KV.
+    pub store: Span,
+    /// For objects.
+    pub object: Span,
+    /// For limiters.
+    pub limiter: Span,
+    /// For issuers of tokens.
+    pub issuer: Span,
 }

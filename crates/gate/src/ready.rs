@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     deadline::LOOK_AGAIN, denial::COME_BACK, identity_token::keys, jwt::Keys, platform::Platform,
-    refusal::Answer,
+    refusal::Answer, watch::TIMING_SECRET,
 };
 use keyward_core::{
     foreign_text,
@@ -86,6 +86,9 @@ pub fn secrets(policy: &Policy, get: impl Fn(&str) -> Option<String>) -> Option<
     let previous = get("KEYWARD_SECRET_PREVIOUS").unwrap_or_default();
     if previous.split(',').map(str::trim).any(|text| !text.is_empty() && !secret::is_fit(text)) {
         faults.push(format!("KEYWARD_SECRET_PREVIOUS has one that no key was made with: each has {FIT}"));
+    }
+    if get(TIMING_SECRET).is_some_and(|text| !secret::is_fit(&text)) {
+        faults.push(format!("{TIMING_SECRET} is not fit: it needs {FIT}"));
     }
     let client_secret = policy.admin.sign_in.and_then(|sign_in| sign_in.code?.client_secret);
     // What is wrong with one that signs events, the endpoint's state says.

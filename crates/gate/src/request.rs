@@ -2,7 +2,7 @@
 
 use keyward_policy::{Policy, Span};
 
-use crate::{client_info::ClientInfo, cors, denial::Denial};
+use crate::{client_info::ClientInfo, cors, denial::Denial, trace::TRACEPARENT};
 
 /// A request as the platform has it. Each part that is read crosses into the platform, so only what is needed is.
 #[allow(async_fn_in_trait, reason = "nothing here is sent to another thread")]
@@ -17,6 +17,8 @@ pub trait RequestParts {
     fn tls_version(&self) -> Option<String>;
     /// The country that it comes from, in two letters, as far as the platform knows.
     fn country(&self) -> Option<String>;
+    /// The platform's location that it came to, as far as the platform knows.
+    fn colo(&self) -> Option<String>;
     /// Whether it has a body, which may be empty.
     fn has_body(&self) -> bool;
     /// Whether there is anything in a body of which no length is said. What has not come within this time counts as
@@ -88,12 +90,12 @@ pub fn destination(request: &impl RequestParts) -> Option<String> {
 }
 
 /// Most headers that are read of every request.
-const MOST_USUAL: usize = 8;
+const MOST_USUAL: usize = 9;
 
 /// The headers that are read of nearly every request with this policy, in lower case: a platform may read them at once. What
 /// is not among them is asked for by its name.
 pub fn usual_headers(policy: Option<&Policy>) -> Vec<&'static str> {
-    let mut names = vec!["cf-connecting-ip", "origin", "upgrade"];
+    let mut names = vec!["cf-connecting-ip", "origin", "upgrade", TRACEPARENT];
     for realm in policy.map_or(&[] as &[_], |policy| policy.realms) {
         let has_cookie = realm.link.is_some() || realm.issuers().any(|issuer| issuer.cookie.is_some());
         let cookie = has_cookie.then_some("cookie");

@@ -28,6 +28,13 @@ pub const NAMED: &[&str] = &[
     "UNSUBSCRIBE",
 ];
 
+/// The method, if it is one that can pass or that RFC 9110 has; any other is `_OTHER`, as OpenTelemetry's HTTP conventions
+/// have it: clients choose it.
+pub fn name(method: &str) -> &'static str {
+    let known = USUAL.iter().chain(NAMED).chain(&["CONNECT", "TRACE"]);
+    known.into_iter().find(|known| **known == method).copied().unwrap_or("_OTHER")
+}
+
 impl Route {
     /// The methods that it takes. GET does not imply HEAD.
     pub fn methods(&self) -> &'static [&'static str] {

@@ -7,6 +7,7 @@ mod admin;
 mod data;
 mod events;
 mod key;
+mod log;
 mod pattern;
 mod proof;
 mod realm;
@@ -16,6 +17,7 @@ mod window;
 pub use admin::*;
 pub use events::*;
 pub use key::*;
+pub use log::*;
 pub use pattern::*;
 pub use proof::*;
 pub use realm::*;
@@ -37,6 +39,9 @@ pub struct Policy {
     /// Plans with limits.
     #[serde(default, deserialize_with = "list", skip_serializing_if = "<[_]>::is_empty")]
     pub plans: &'static [Plan],
+    /// What the log says of requests.
+    #[serde(default, skip_serializing_if = "Log::is_default")]
+    pub log: Log,
     /// The hash of its document, in lower-case hexadecimal; empty where it was not read from one.
     #[serde(skip)]
     pub sha256: DocumentHash,

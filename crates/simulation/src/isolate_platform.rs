@@ -7,7 +7,9 @@ use keyward_core::{
     time::{Span, Timestamp},
     unavailable::{CallFailed, Unavailable},
 };
-use keyward_gate::{deadline::Deadline, handle::Gate, pipeline::Pipeline, platform::Platform};
+use keyward_gate::{
+    deadline::Deadline, handle::Gate, pipeline::Pipeline, platform::Platform, watch::Watchers,
+};
 use keyward_limits::{lease::Grantor, relay, wire::CoordinatorCall};
 use serde::de::DeserializeOwned;
 
@@ -43,7 +45,7 @@ pub(crate) fn pipeline<'p, 'a>(platform: &'p IsolatePlatform<'a>) -> Pipeline<'p
 /// What does there what is to be done behind an answer.
 pub(crate) fn gate<'p, 'a>(platform: &'p IsolatePlatform<'a>) -> Gate<'p, IsolatePlatform<'a>> {
     let Pipeline { memory, issuers, secrets, .. } = pipeline(platform);
-    Gate { policy: None, platform, memory, issuers, secrets }
+    Gate { policy: None, platform, memory, issuers, secrets, watchers: Watchers::default() }
 }
 
 impl Platform for IsolatePlatform<'_> {

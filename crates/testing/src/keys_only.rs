@@ -81,5 +81,11 @@ macro_rules! only_keys {
         }
 
         fn log(&self, _: &keyward_core::log::Event<'_>) {}
+
+        fn count(&self, _: &keyward_core::data_point::DataPoint<'_>) {}
+
+        fn waits(&self) -> keyward_gate::platform::Waits {
+            keyward_gate::platform::Waits::default()
+        }
     };
 }

@@ -9,7 +9,7 @@ import { WorkerEntrypoint } from "cloudflare:workers";
 import * as built from "./built/worker.js";
 
 /** @import { Counts, Fault, ObjectClass } from "../../../types/e2e.js" */
-/** @typedef {{ KEYS: KVNamespace, FAILURES: RateLimit, KEY_GATE: DurableObjectNamespace, REGISTRY: DurableObjectNamespace, RELAY: DurableObjectNamespace }} Env */
+/** @typedef {{ KEYS: KVNamespace, FAILURES: RateLimit, KEY_GATE: DurableObjectNamespace, REGISTRY: DurableObjectNamespace, RELAY: DurableObjectNamespace, ANALYTICS?: AnalyticsEngineDataset }} Env */
 /** @typedef {{ memory: WebAssembly.Memory, __abort_handler: { value: number } }} Wasm What the instance exports, as far as it is used here. */
 
 const RealDate = Date;
@@ -80,7 +80,7 @@ const sleep = (/** @type {number} */ ms) => new Promise((resolve) => setTimeout(
 /** @type {Map<string, Fault>} What is wrong at the moment, by operation: "kv.get", "kv.put" …, "KeyGate.fetch", "Registry.alarm" … */
 const faults = new Map();
 /** @type {Counts} */
-const counts = { kv: {}, objects: {}, traps: 0, waiting: 0, crossings: 0 };
+const counts = { kv: {}, objects: {}, traps: 0, waiting: 0, crossings: 0, points: [] };
 /** @type {{ until: number, values: Map<string, string> } | undefined} What KV held when it began to be stale. */
 let past;
 
@@ -209,6 +209,16 @@ function wrapObjects(objects, operation) {
   return { idFromName: (/** @type {string} */ name) => objects.idFromName(name), get };
 }
 
+/** @param {AnalyticsEngineDataset} dataset The simulator keeps no points. */
+function wrapDataset(dataset) {
+  const writeDataPoint = (/** @type {AnalyticsEngineDataPoint} */ point) => {
+    failAtOnce("ANALYTICS.writeDataPoint");
+    dataset.writeDataPoint(point);
+    counts.points.push(point);
+  };
+  return { writeDataPoint };
+}
+
 /** @type {Record<string, unknown>} Bindings that are another value here, or (undefined) none. */
 const replaced = {};
 const wrapEnv = (/** @type {Env} */ env) => ({
@@ -217,6 +227,7 @@ const wrapEnv = (/** @type {Env} */ env) => ({
   FAILURES: wrapLimiter(env.FAILURES),
   KEY_GATE: wrapObjects(env.KEY_GATE, "KEY_GATE.fetch"),
   RELAY: wrapObjects(env.RELAY, "RELAY.fetch"),
+  ...(env.ANALYTICS && { ANALYTICS: wrapDataset(env.ANALYTICS) }),
   ...replaced,
 });
 
@@ -376,6 +387,7 @@ const orders = {
     counts.kv = {};
     counts.objects = {};
     counts.crossings = 0;
+    counts.points = [];
   },
   async kv(_, env) {
     return Object.fromEntries(await kvValues(env.KEYS));

@@ -41,7 +41,7 @@ export class Isolate {
   /**
    * Sets faults, or with null ends them: `{ "kv.get": { fail: true } }`.
    * @param {Record<string, Fault | null> | null} changes
-   * Operations: `kv.get`, `kv.put`, `kv.list`, `kv.delete`, `FAILURES.limit` and `KEY_GATE.fetch` (a call of a stub) of this isolate, and, of the objects',
+   * Operations: `kv.get`, `kv.put`, `kv.list`, `kv.delete`, `FAILURES.limit`, `ANALYTICS.writeDataPoint` (throws) and `KEY_GATE.fetch` (a call of a stub) of this isolate, and, of the objects',
    * `KeyGate.fetch`, `KeyGate.alarm`, `Registry.fetch`, `Registry.alarm`, `Relay.fetch`.
    * A fault: `lagMs`, waits first; `fail`, throws without doing it, an error with the properties of `error`; `lose`, does it, then throws;
    * `miss` (kv.get), answers that there is nothing; `answer`, answers this instead; `throws` (kv.get, FAILURES.limit),

@@ -61,6 +61,7 @@ export function gateWorker({ gate, name, url, control, proxy }, options, documen
   };
   for (const [name, simple] of Object.entries(options.limiters ?? {}))
     env[name] = { type: "rate-limit", namespace: name, simple };
+  if (options.analytics) env.ANALYTICS = { type: "analytics-engine-dataset", name: "keyward" };
   for (const [key, value] of text) env[key] = { type: "text", value };
   for (const name of options.unbound ?? []) delete env[name];
   return {

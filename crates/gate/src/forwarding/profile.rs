@@ -4,7 +4,9 @@
 use keyward_policy::{Origin, Realm, RequestId, Requirement};
 use serde_json::{Value, json};
 
-use super::{CORS, FRAMING, GATES_OWN, HOP_BY_HOP, IDENTITY, OVERRIDES, PROVENANCE, RATE_LIMITS, REQUEST_ID};
+use super::{
+    CORS, FRAMING, GATES_OWN, HOP_BY_HOP, IDENTITY, OVERRIDES, PROVENANCE, RATE_LIMITS, REQUEST_ID, TRACE,
+};
 use crate::{
     cors,
     gate::{Identity, Permit},
@@ -75,7 +77,7 @@ impl<'a> Profile<'a> {
     /// Header fields of a client that the origin does not get, beside its credentials and what is misspelt. The same for
     /// all profiles.
     pub fn request_removed() -> impl Iterator<Item = &'static str> {
-        IDENTITY.into_iter().chain(OVERRIDES).chain(PROVENANCE).chain(HOP_BY_HOP)
+        IDENTITY.into_iter().chain(OVERRIDES).chain(PROVENANCE).chain(TRACE).chain(HOP_BY_HOP)
     }
 
     /// Header fields of the origin that the client does not get.

@@ -12,6 +12,7 @@
 
 mod identity;
 mod verdict;
+mod watching;
 
 use std::{cell::RefCell, rc::Rc};
 
@@ -36,7 +37,9 @@ use crate::{
     refusal::{self, Answer, mcp},
     request::{self, Client, RequestParts},
     request_body::{self, Fitness},
+    trace::{self, TRACEPARENT, TRACESTATE, Trace},
     transport,
+    watch::{Seen, Sender, Watched, Watchers},
 };
 use keyward_core::{
     foreign_text, key,
@@ -45,6 +48,7 @@ use keyward_core::{
     request_target::RequestTarget,
     route::{self, BuiltinRoute, RouteMatch},
     secret::Secrets,
+    time::Timestamp,
 };
 
 /// How long content that need not be there is waited for.
@@ -65,6 +69,8 @@ pub struct Gate<'a, P> {
     pub issuers: Rc<Issuers>,
     /// The deployment's secrets, or that there are none.
     pub secrets: Result<Rc<Secrets>, Denial>,
+    /// Who is to be told of requests.
+    pub watchers: Watchers,
 }
 
 /// How far a request has come without waiting.
@@ -85,11 +91,12 @@ pub struct Routed<'r, R> {
     route: &'static Route,
     fitness: Fitness,
     request_id: String,
+    began: Timestamp,
 }
 
 /// What the policy says to do.
 pub(crate) enum Routing {
-    Preflight(Answer),
+    Preflight(&'static Realm, Answer),
     Route(&'static Realm, &'static Route, Fitness),
 }
 
@@ -108,21 +115,29 @@ impl<P: Platform> Gate<'_, P> {
         let Some(policy) = self.policy else {
             // Why there is none stands in the log once, and not for every request.
             let answer = refusal::refuse(&NO_POLICY, None, &request_id);
-            return decided(request_id, Outcome::Answer(answer));
+            return decided(request_id, Outcome::Answer(answer), None);
         };
+        let began = self.platform.now();
         let target = RequestTarget::of(request.url());
         match route::builtin_route(policy, target) {
             Some(BuiltinRoute::Health) => {
-                return decided(request_id, Outcome::Answer(health(request.method())));
+                let mut answer = health(request.method());
+                let arrival = (request_id.as_str(), Some(began));
+                self.answered(request, (None, Some("/healthz")), arrival, &mut answer);
+                return decided(request_id, Outcome::Answer(answer), None);
             }
             Some(route) => {
-                return decided(request_id, Outcome::Builtin(Builtin { route, target, policy }));
+                let watched = self.watch_builtin(request, policy, route, (&request_id, Some(began)));
+                return decided(request_id, Outcome::Builtin(Builtin { route, target, policy }), watched);
             }
             None => {}
         }
         let client = Client::of(request);
         match find_route(policy, request, target, &client, &request_id) {
-            Ok(Routing::Preflight(answer)) => decided(request_id, Outcome::Answer(answer)),
+            Ok(Routing::Preflight(realm, mut answer)) => {
+                self.answered(request, (Some(realm), None), (&request_id, Some(began)), &mut answer);
+                decided(request_id, Outcome::Answer(answer), None)
+            }
             Ok(Routing::Route(realm, route, fitness)) => Progress::Routed(Routed {
                 request,
                 target,
@@ -132,9 +147,11 @@ impl<P: Platform> Gate<'_, P> {
                 route,
                 fitness,
                 request_id,
+                began,
             }),
             Err((realm, denial)) => {
-                Progress::Decided(self.refused(request, &client, (realm, None), &denial.into(), request_id))
+                let place = (realm, None);
+                Progress::Decided(self.refused(request, &client, place, &denial.into(), (request_id, began)))
             }
         }
     }
@@ -146,12 +163,16 @@ impl<P: Platform> Gate<'_, P> {
             Ok((Admission::Redirect(headers), _)) => {
                 let id = ("X-Request-Id", routed.request_id.clone());
                 let headers = headers.into_iter().chain([id]).collect();
-                let answer = Answer { status: 303, headers, body: String::new() };
-                self.verdict(routed.request_id, Outcome::Answer(answer), [None, None])
+                let mut answer = Answer { status: 303, headers, body: String::new() };
+                let Routed { request, realm, route, request_id, began, .. } = routed;
+                let place = (Some(realm), Some(route.path.source));
+                self.answered(request, place, (&request_id, Some(began)), &mut answer);
+                self.verdict(request_id, Outcome::Answer(answer), [None, None], None)
             }
             Err(refused) => {
-                let Routed { request, ref client, realm, route, .. } = routed;
-                self.refused(request, client, (Some(realm), Some(route)), &refused, routed.request_id)
+                let Routed { request, ref client, realm, route, began, .. } = routed;
+                let place = (Some(realm), Some(route));
+                self.refused(request, client, place, &refused, (routed.request_id, began))
             }
         }
     }
@@ -188,7 +209,7 @@ impl<P: Platform> Gate<'_, P> {
         accepted: Accepted,
         identity: Option<String>,
     ) -> Verdict<'r> {
-        let Routed { request, target, client, policy, realm, route, request_id, .. } = routed;
+        let Routed { request, target, client, policy, realm, route, request_id, began, .. } = routed;
         let Accepted { permit, windows, background, pool, open } = accepted;
         let secrets = self.secrets.as_deref().ok();
         let header = |name: &str| request.header(name);
@@ -213,6 +234,19 @@ impl<P: Platform> Gate<'_, P> {
             let end = self.platform.now() + budget.within;
             added.push(("Keyward-Settle", open.token(end, secrets)));
         }
+        let traceparent = request.header(TRACEPARENT);
+        let trace = Trace::of(&request_id, policy.log.traces, traceparent.as_deref());
+        let tells = self.tells(request, trace, false);
+        if let Some(parent) = trace.to_origin(&request_id, tells.line) {
+            added.push(("Traceparent", parent));
+            let state = trace.parent.and_then(|_| trace::state(&request.header(TRACESTATE)?));
+            added.extend(state.map(|state| ("Tracestate", state)));
+        }
+        let watched = tells.any().then(|| {
+            let route = Some(route.path.source);
+            let seen = Seen::of(request, Some(realm), route, (&request_id, Some(began)));
+            Box::new(Watched::of(self.platform, tells, seen, Sender::of(&permit), trace, request).forwarded())
+        });
         let copy = request_body::copied_bytes(request).map(|bytes| CopyRoom {
             network: network::of(client.address.as_deref().unwrap_or_default()),
             bytes,
@@ -232,35 +266,42 @@ impl<P: Platform> Gate<'_, P> {
             copy,
             open: open.filter(Open::is_followed),
         };
-        self.verdict(request_id, Outcome::Forward(forward), [background, pool])
+        self.verdict(request_id, Outcome::Forward(forward), [background, pool], watched)
     }
 
-    /// The answer where the origin's does not reach the client.
+    /// The answer where the origin's does not reach the client. `watched` is what its verdict had.
     pub fn refuse_forwarded(
         &self,
         request: &impl RequestParts,
         request_id: &str,
         realm: &Realm,
         failure: &OriginFailure,
+        watched: Option<&Watched>,
     ) -> Answer {
         if let Some(error) = failure.error(realm.origin) {
             self.platform.log(&Event::Origin { request_id, error });
         }
-        let denial = failure.denial(realm.origin);
-        self.refuse(request, &Client::of(request), Some(realm), &denial.into(), request_id)
+        let (client, denial) = (Client::of(request), failure.denial(realm.origin));
+        let mut answer = self.refusal(request, &client, Some(realm), &denial, request_id);
+        match watched {
+            // Whoever is told of refusals alone was not to be told of it until now.
+            Some(watched) => self.told(&self.also_told_of_refusals(watched), Some(&denial), &mut answer),
+            None => {
+                let place = self.place_of(request, &client);
+                self.tell_refusal(request, place, (request_id, None), (&denial, None), &mut answer);
+            }
+        }
+        answer
     }
 
     /// The answer to a request that ended with the instance that handled it. It may have been forwarded.
     pub fn refuse_interrupted(&self, request: &impl RequestParts) -> Answer {
         let request_id = key::hex(&self.platform.random());
         let client = Client::of(request);
-        let (method, target) = (request.method(), RequestTarget::of(request.url()));
-        let realm =
-            self.policy.filter(|policy| route::builtin_route(policy, target).is_none()).and_then(|policy| {
-                route::match_route(policy, method, target, client.is_preflight(method))
-                    .map_or_else(|(realm, _)| realm, |found| Some(found.realm()))
-            });
-        self.refuse(request, &client, realm, &Denial::Interrupted.into(), &request_id)
+        let place = self.place_of(request, &client);
+        let mut answer = self.refusal(request, &client, place.0, &Denial::Interrupted, &request_id);
+        self.tell_refusal(request, place, (&request_id, None), (&Denial::Interrupted, None), &mut answer);
+        answer
     }
 
     /// The verdict about a refused request. It is counted here if it belongs to no key; a key's was counted where it was found.
@@ -270,7 +311,7 @@ impl<P: Platform> Gate<'_, P> {
         client: &Client,
         (realm, route): (Option<&Realm>, Option<&Route>),
         refused: &Refused,
-        request_id: String,
+        (request_id, began): (String, Timestamp),
     ) -> Verdict<'r> {
         let code = refused.denial.public().code;
         let status = refusal::status(&refused.denial, realm);
@@ -299,31 +340,24 @@ impl<P: Platform> Gate<'_, P> {
             })
         });
         drop(memory);
-        let answer = self.refuse(request, client, realm, refused, &request_id);
-        self.verdict(request_id, Outcome::Answer(answer), [None, None])
+        let Refused { denial, key } = refused;
+        let mut answer = self.refusal(request, client, realm, denial, &request_id);
+        let place = (realm, route.map(|route| route.path.source));
+        let arrival = (request_id.as_str(), Some(began));
+        self.tell_refusal(request, place, arrival, (denial, key.as_ref()), &mut answer);
+        self.verdict(request_id, Outcome::Answer(answer), [None, None], None)
     }
 
-    /// The answer to a refused request, which its own web page may read where the realm has CORS; the log has the reason.
-    fn refuse(
+    /// The answer to a refused request, which its own web page may read where the realm has CORS.
+    fn refusal(
         &self,
         request: &impl RequestParts,
         client: &Client,
         realm: Option<&Realm>,
-        refused: &Refused,
+        denial: &Denial,
         request_id: &str,
     ) -> Answer {
-        let Refused { denial, key } = refused;
         let method = request.method();
-        // Not the URL: a key may stand in it.
-        self.platform.log(&Event::Refused {
-            request_id,
-            realm: realm.map(|realm| realm.id),
-            method,
-            key_id: key.as_ref().map(|key| key.id.as_str()),
-            code: denial.public().code,
-            reason: denial.reason(),
-            detail: denial.detail().as_deref(),
-        });
         let mut answer = refusal::refuse(denial, realm, request_id);
         if let (Denial::RateLimited { windows, .. } | Denial::TooManyInFlight { windows, .. }, Some(realm)) =
             (denial, realm)
@@ -345,8 +379,9 @@ impl<P: Platform> Gate<'_, P> {
         request_id: String,
         outcome: Outcome<'r>,
         [lease, pool]: [Option<BackgroundTask>; 2],
+        watched: Option<Box<Watched>>,
     ) -> Verdict<'r> {
-        Verdict { request_id, outcome, background: Background { lease, pool, ..self.background() } }
+        Verdict { request_id, outcome, background: Background { lease, pool, ..self.background() }, watched }
     }
 
     /// What there is to be done behind any answer. It begins now: nobody else is told of it.
@@ -407,8 +442,12 @@ impl<P: Platform> Gate<'_, P> {
     }
 }
 
-fn decided<'r, R>(request_id: String, outcome: Outcome<'r>) -> Progress<'r, R> {
-    Progress::Decided(Verdict { request_id, outcome, background: Background::default() })
+fn decided<'r, R>(
+    request_id: String,
+    outcome: Outcome<'r>,
+    watched: Option<Box<Watched>>,
+) -> Progress<'r, R> {
+    Progress::Decided(Verdict { request_id, outcome, background: Background::default(), watched })
 }
 
 /// Finds realm and route, and checks all that can be seen without a credential.
@@ -430,7 +469,7 @@ pub(crate) fn find_route(
         RouteMatch::Preflight(_, cors) => {
             let mut headers = cors::preflight_headers(cors, client.origin.as_deref().unwrap_or_default());
             headers.push(("X-Request-Id", request_id.to_owned()));
-            return Ok(Routing::Preflight(Answer { status: 204, headers, body: String::new() }));
+            return Ok(Routing::Preflight(realm, Answer { status: 204, headers, body: String::new() }));
         }
         RouteMatch::Route(_, route) => route,
     };

@@ -7,6 +7,7 @@ use crate::{
     forwarding::{AnswerFields, profile::Profile},
     pipeline::{BackgroundTask, Open},
     refusal::Answer,
+    watch::Watched,
 };
 use keyward_core::{request_target::RequestTarget, route::BuiltinRoute};
 
@@ -19,6 +20,9 @@ pub struct Verdict<'r> {
     pub outcome: Outcome<'r>,
     /// What is to be done behind the answer.
     pub background: Background,
+    /// What [`Gate::ended`](crate::Gate::ended) is to be called with once the head of the answer is there, if anybody is to be
+    /// told of it then.
+    pub watched: Option<Box<Watched>>,
 }
 
 /// Where a request goes.

@@ -44,6 +44,8 @@ mod routing;
 mod sign_in_token;
 mod signature_faults;
 mod tokens;
+mod trace;
+mod watch;
 mod webhook;
 mod webhook_bodies;
 mod wycheproof;

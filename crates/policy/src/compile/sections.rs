@@ -2,7 +2,7 @@
 //! to look like, each field's own module says.
 
 use super::{
-    cors, credential, imported, jwt, key, leaks, limits, link, quotas, realm, refusals, route, scopes,
+    cors, credential, imported, jwt, key, leaks, limits, link, log, quotas, realm, refusals, route, scopes,
     section::{
         Field,
         Kind::{self, Days, Duration, Either, Entries, Flag, List, Number, Size, Table, Text, Word},
@@ -29,6 +29,7 @@ pub static SECTIONS: &[&Section] = &[
     &SIGN_IN,
     &EVENTS,
     &LEAKS,
+    &LOG,
     &PLAN,
     &PLAN_LIMITS,
     &PLAN_POOL,
@@ -60,8 +61,17 @@ pub static TOP: Section = Section {
     fields: &[
         field("include", TEXTS),
         field("admin", Table(&ADMIN)),
+        field("log", Table(&LOG)),
         field("plan", Entries(&Table(&PLAN))),
         field("realm", List(&Table(&REALM))),
+    ],
+};
+static LOG: Section = Section {
+    name: "[log]",
+    fields: &[
+        field("requests", Word(&words(&log::REQUESTS))),
+        field("one_in", Number(1, log::MAX_ONE_IN)),
+        field("traces", Word(&words(&log::TRACES))),
     ],
 };
 static PLAN: Section = Section {

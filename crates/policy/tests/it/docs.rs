@@ -11,7 +11,7 @@ const KINDS: &str = include_str!("../../../../docs/policy-mistakes.md");
 
 const README: &str = include_str!("../../../../README.md");
 
-const MISTAKES: [&str; 16] = [
+const MISTAKES: [&str; 17] = [
     include_str!("mistakes/admin.txt"),
     include_str!("mistakes/identity.txt"),
     include_str!("mistakes/imported.txt"),
@@ -22,6 +22,7 @@ const MISTAKES: [&str; 16] = [
     include_str!("mistakes/key.txt"),
     include_str!("mistakes/limits.txt"),
     include_str!("mistakes/link.txt"),
+    include_str!("mistakes/log.txt"),
     include_str!("mistakes/reach.txt"),
     include_str!("mistakes/realm.txt"),
     include_str!("mistakes/refusals.txt"),

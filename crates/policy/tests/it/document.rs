@@ -19,7 +19,7 @@ fn policy(file: &str) -> Policy {
 }
 
 /// Between them they use every part of a policy.
-const POLICIES: [&str; 12] = [
+const POLICIES: [&str; 13] = [
     "keyward.toml",
     "examples/all/keyward.toml",
     "tests/e2e/policy.toml",
@@ -32,6 +32,7 @@ const POLICIES: [&str; 12] = [
     "crates/policy/tests/it/documents/identity.toml",
     "crates/policy/tests/it/documents/real_apis.toml",
     "crates/policy/tests/it/documents/events.toml",
+    "crates/policy/tests/it/documents/log.toml",
 ];
 
 #[test]
@@ -92,6 +93,7 @@ static GOLDEN: LazyLock<Vec<String>> = LazyLock::new(|| {
         include_str!("documents/identity.json"),
         include_str!("documents/real_apis.json"),
         include_str!("documents/events.json"),
+        include_str!("documents/log.json"),
     ];
     as_now.into_iter().chain(newer.map(str::to_owned)).collect()
 });
@@ -114,6 +116,7 @@ fn the_form_of_format_2_stays() {
         (7, "identity"),
         (8, "real_apis"),
         (9, "events"),
+        (10, "log"),
     ]
     .map(|(at, name)| (&*GOLDEN[at], name))
     {

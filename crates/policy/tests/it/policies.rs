@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 /// Policies that between them have nearly every field.
-pub const POLICIES: [&str; 11] = [
+pub const POLICIES: [&str; 12] = [
     include_str!("../../../../keyward.toml"),
     include_str!("../../../../examples/bd/keyward.toml"),
     include_str!("../../../../examples/gw/keyward.toml"),
@@ -15,6 +15,7 @@ pub const POLICIES: [&str; 11] = [
     include_str!("documents/sign_in_code.toml"),
     include_str!("documents/anonymous.toml"),
     include_str!("documents/events.toml"),
+    include_str!("documents/log.toml"),
 ];
 
 /// The policy without comments, and where in it a field's name begins and ends, and where its value does.

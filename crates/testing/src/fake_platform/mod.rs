@@ -33,6 +33,8 @@ use keyward_gate::{
     jwt::Issuers,
     memory::Memory,
     pipeline::{Accepted, Pipeline, Refused},
+    platform::Waits,
+    watch::Watchers,
 };
 use keyward_limits::{
     coordinator::Coordinator,
@@ -90,6 +92,12 @@ pub struct FakePlatform {
     pub meanwhile: RefCell<Option<Box<Meanwhile>>>,
     /// Lines of the log.
     pub logged: RefCell<Vec<String>>,
+    /// Data points, as JSON.
+    pub points: RefCell<Vec<String>>,
+    /// Who is told of requests.
+    pub watchers: RefCell<Watchers>,
+    /// For what a request has waited.
+    pub waits: Cell<Waits>,
     /// How many random numbers were asked for.
     pub randoms: Cell<u64>,
     /// Bindings that are missing.
@@ -141,6 +149,9 @@ impl FakePlatform {
             asked: RefCell::default(),
             meanwhile: RefCell::default(),
             logged: RefCell::default(),
+            points: RefCell::default(),
+            watchers: RefCell::default(),
+            waits: Cell::default(),
             randoms: Cell::default(),
             unbound: RefCell::default(),
             registry: RefCell::default(),
@@ -237,6 +248,7 @@ impl FakePlatform {
             memory: Rc::clone(&self.memory),
             issuers: Rc::clone(&self.issuers),
             secrets: Ok(Rc::clone(&self.secrets)),
+            watchers: self.watchers.borrow().clone(),
         }
     }
 

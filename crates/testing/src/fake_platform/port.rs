@@ -2,6 +2,7 @@
 
 use keyward_core::{
     changes::{News, ReadChanges},
+    data_point::DataPoint,
     link::{Redeem, Redeemed},
     log::Event,
     registry_call::RegistryHealth,
@@ -9,7 +10,7 @@ use keyward_core::{
     time::{Span, Timestamp},
     unavailable::CallFailed,
 };
-use keyward_gate::platform::Platform;
+use keyward_gate::platform::{Platform, Waits};
 use keyward_limits::{lease::Grantor, wire::CoordinatorCall};
 use keyward_policy::jwk::{Signed, UnfitKey, software};
 use serde::de::DeserializeOwned;
@@ -170,6 +171,14 @@ impl Platform for FakePlatform {
 
     fn log(&self, event: &Event<'_>) {
         self.logged.borrow_mut().push(event.line());
+    }
+
+    fn count(&self, point: &DataPoint<'_>) {
+        self.points.borrow_mut().push(serde_json::to_string(point).unwrap());
+    }
+
+    fn waits(&self) -> Waits {
+        self.waits.get()
     }
 
     fn secret(&self, name: &str) -> Option<Secret> {

@@ -12,8 +12,9 @@ pub struct Request<'a> {
     pub fields: &'a [(&'a str, &'a str)],
     /// The version of TLS; `None` where the platform does not say.
     pub tls: Option<&'a str>,
-    /// The country that it comes from.
+    /// The country that it comes from, and the location that it came to.
     pub country: Option<&'a str>,
+    pub colo: Option<&'a str>,
     pub body: &'a [u8],
     /// There is a body although nothing is in it.
     pub has_empty_body: bool,
@@ -35,6 +36,7 @@ impl Default for Request<'_> {
             fields: &[],
             tls: Some("TLSv1.3"),
             country: None,
+            colo: None,
             body: b"",
             has_empty_body: false,
             fault: None,
@@ -64,6 +66,10 @@ impl RequestParts for Request<'_> {
 
     fn country(&self) -> Option<String> {
         self.country.map(str::to_owned)
+    }
+
+    fn colo(&self) -> Option<String> {
+        self.colo.map(str::to_owned)
     }
 
     fn has_body(&self) -> bool {

@@ -66,6 +66,11 @@ fn mistakes_of_the_admin_section_are_found() {
 }
 
 #[test]
+fn mistakes_of_the_log_section_are_found() {
+    check(include_str!("log.txt"));
+}
+
+#[test]
 fn mistakes_of_a_realm_are_found() {
     check(include_str!("realm.txt"));
 }
