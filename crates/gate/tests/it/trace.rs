@@ -72,6 +72,7 @@ proptest! {
     fn nothing_but_the_standards_form_is_read(text in prop_oneof![
         "\\PC{0,80}",
         "[0-9a-fx]{2}-[0-9a-f]{31,33}-[0-9a-f]{15,17}-[0-9a-f]{2}(-[a-z]{0,3})?",
+        "0[01]-[0-9a-fA-F][0-9a-f]{31}-[0-9a-f]{16}-[0-9a-fA-F]{2}",
         "(00|01|ff)-(0{32}|[0-9a-f]{32})-(0{16}|[0-9a-f]{16})-[0-9A-f]{2}(|-|x)",
     ]) {
         prop_assert_eq!(Parent::read(&text).is_some(), is_in_form(&text), "{}", text);
