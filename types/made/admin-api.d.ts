@@ -1005,7 +1005,7 @@ export interface Calls {
       quotas: Quotas;
     };
   };
-  /** the policy as far as keys are concerned: scopes, limits, prefixes, a host, and the header in which a key stands */
+  /** the policy as far as keys are concerned: scopes, limits, prefixes, how long a key may live, a host, and the header in which a key stands */
   "GET /realms": {
     query: undefined;
     body: null;
