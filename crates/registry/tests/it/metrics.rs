@@ -92,7 +92,7 @@ fn requests_are_counted_once_however_often_they_are_told_and_a_count_never_shrin
     let (fixture, owner) = RegistryFixture::open();
     let key = fixture.key(&owner, json!({})).key_id();
     let now = fixture.now.get();
-    for (accepted, taken_back, limited) in [(10, 0, 1), (10, 0, 1), (7, 3, 2), (5, 0, 0), (9, 3, 2)] {
+    for (accepted, taken_back, limited) in [(7, 3, 1), (7, 3, 1), (10, 0, 2), (5, 0, 0), (9, 3, 2)] {
         report(&fixture, &key, told(now, accepted, taken_back, &[("RATE_LIMITED", limited)]));
     }
     report(&fixture, &key, told(now - HOUR, 100, 0, &[]));
