@@ -26,7 +26,7 @@ use keyward_limits::{
     wire::{CoordinatorCall, PutAck},
 };
 use keyward_registry::{
-    events::sending::Message,
+    events::message::Message,
     object::ObjectContext,
     password::PasswordJob,
     publish_error::PlatformError,

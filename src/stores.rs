@@ -23,7 +23,7 @@ use keyward_core::{
 use keyward_gate::platform::{Platform, Waits};
 use keyward_limits::{lease::Grantor, relay, wire::CoordinatorCall};
 use keyward_registry::{
-    events::sending::{Message, PATIENCE},
+    events::{message::Message, sending::PATIENCE},
     password::PasswordJob,
 };
 

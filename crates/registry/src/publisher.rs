@@ -30,7 +30,7 @@ use keyward_limits::wire::PutAck;
 use keyward_policy::{Policy, jwk::Signed};
 
 use crate::{
-    events::sending::Message,
+    events::message::Message,
     freshness::Telling,
     keys::delivery,
     memory::Memory,

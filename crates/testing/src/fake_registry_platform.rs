@@ -24,7 +24,7 @@ use keyward_policy::{
     jwk::{Signed, software},
 };
 use keyward_registry::{
-    events::sending::Message,
+    events::message::Message,
     password::PasswordJob,
     publish_error::PlatformError,
     publisher::{Platform, Waiting},

@@ -12,6 +12,7 @@ pub mod guesses;
 pub mod limits;
 pub mod list;
 pub mod marks;
+pub mod message;
 pub mod notices;
 pub mod queue;
 pub mod retention;

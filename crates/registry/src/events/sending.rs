@@ -11,6 +11,7 @@ use keyward_policy::EventEndpoint;
 
 use super::{
     body::Event,
+    message::Message,
     notices,
     queue::{Outcome, Queue},
     revocations,
@@ -22,16 +23,6 @@ use crate::{publish_error::PublishError, publisher::Publisher, storage, task::Ta
 pub const PATIENCE: Span = Span::from_secs(15);
 /// Most events that one alarm sends to an endpoint: with the keys that it publishes, that is below the platform's limit of calls.
 const MOST_AT_ONCE: usize = 50;
-
-/// A request to a receiver.
-pub struct Message<'a> {
-    /// Where to.
-    pub url: &'a str,
-    /// Name and value of each header field.
-    pub fields: Vec<(&'static str, String)>,
-    /// JSON.
-    pub body: String,
-}
 
 /// Marks that events are being sent until it is dropped, which may be in the middle of it.
 struct Sending(Rc<Publisher>);
