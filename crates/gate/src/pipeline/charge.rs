@@ -80,7 +80,7 @@ impl<P: Platform> Pipeline<'_, P> {
         let (hash, version) = (&cached.hash, cached.record.version);
         let has_leases = lease::counts_for(freshness) > Span::ZERO;
         let came = self.platform.now();
-        let mut has_waited = false;
+        let (mut has_waited, mut delayed) = (false, Span::ZERO);
         loop {
             let now = self.platform.now();
             self.memory.borrow_mut().notice(now);
@@ -88,8 +88,13 @@ impl<P: Platform> Pipeline<'_, P> {
             if self.deadline.has_passed(now) {
                 return Err(unavailable("KeyGate"));
             }
-            if let Some(delay) = self.delay(cached, cost, freshness, came, now) {
+            if let Some(delay) = self.delay(cached, cost, freshness, delayed.max(now - came), now) {
                 self.platform.wait(delay).await;
+                delayed += delay;
+                // A timer goes on when a clock stands still.
+                if let Some(lessee) = self.memory.borrow_mut().lessee(hash, version) {
+                    lessee.open(now + delay, self.platform.now());
+                }
                 continue;
             }
             if let Some(answer) = self.admit_locally(cached, cost, freshness, now) {
@@ -153,17 +158,18 @@ impl<P: Platform> Pipeline<'_, P> {
         memory.lessee(&cached.hash, cached.record.version)?.opens_in(cost, now)
     }
 
-    /// How long to delay a request that came at this moment, so that it finds a deferred lease open: as at the object, not for long.
+    /// How long to delay a request that has waited for this long, so that it finds a deferred lease open: as at the object, not for
+    /// longer than [`MAX_DELAY`] in all.
     pub(super) fn delay(
         &self,
         cached: &CachedRecord,
         cost: Cost,
         freshness: Span,
-        came: Timestamp,
+        waited: Span,
         now: Timestamp,
     ) -> Option<Span> {
         let opens = self.opens_in(cached, cost, freshness, now).filter(|opens| *opens > Span::ZERO)?;
-        (now - came + opens <= MAX_DELAY && opens < self.deadline.left(now)).then_some(opens)
+        (waited + opens <= MAX_DELAY && opens < self.deadline.left(now)).then_some(opens)
     }
 
     /// Whether this isolate holds a lease with room, and the record is known to hold.

@@ -116,7 +116,7 @@ impl<P: Platform> Pipeline<'_, P> {
                     self.give_back(subject);
                 }
                 let Subject { cached, is_pool, freshness, granted: None, .. } = subject else { continue };
-                let is_delayed = self.delay(cached, requirement.cost, *freshness, came, now).is_some();
+                let is_delayed = self.delay(cached, requirement.cost, *freshness, now - came, now).is_some();
                 let local = || self.admit_locally(cached, requirement.cost, *freshness, now);
                 match if is_delayed { None } else { local() } {
                     Some(Answer::Limited(limited)) => full = full.or(Some(marked(limited, *is_pool))),

@@ -118,6 +118,11 @@ impl HeldLease {
         self.left <= few || (self.ends - now) * 4 <= self.ends - self.begins
     }
 
+    /// What was to open by this moment is open now.
+    pub fn open_by(&mut self, at: Timestamp, now: Timestamp) {
+        self.opens.iter_mut().filter(|opens| **opens <= at).for_each(|opens| *opens = now.min(*opens));
+    }
+
     /// The clock was set back by this much.
     pub fn set_back(&mut self, back: Span) {
         let Self { begins, ends, last_use, opens, .. } = self;

@@ -133,9 +133,9 @@ impl Lessee {
         Some(opens - now)
     }
 
-    /// Whether a lease has enough left for one request.
-    pub fn has_room(&self, cost: Cost, now: Timestamp) -> bool {
-        self.leases.iter().any(|held| held.is_usable(cost.units(), now))
+    /// A timer says that this moment has come, whatever the clock shows: what was to open by then is open.
+    pub fn open(&mut self, at: Timestamp, now: Timestamp) {
+        self.leases.iter_mut().for_each(|held| held.open_by(at, now));
     }
 
     /// Admits one request, if a lease has enough left for it.

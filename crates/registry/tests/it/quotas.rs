@@ -236,6 +236,7 @@ fn every_route_that_is_not_only_read_says_what_it_does_to_the_database() {
         ("POST", "/setup", Effect::Admits),
         ("POST", "/recover", Effect::Admits),
         ("POST", "/settlements", Effect::Reads),
+        ("POST", "/leaks", Effect::Ends),
         ("POST", "/session", Effect::Admits),
         ("DELETE", "/session", Effect::Ends),
         ("POST", "/session/step-up", Effect::Admits),
