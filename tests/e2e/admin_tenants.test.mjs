@@ -284,6 +284,8 @@ describe("GET /realms", () => {
           rotation: "keep-old",
           link: null,
           freshnessSeconds: 5,
+          maxKeyLifeSeconds: null,
+          keysMustExpire: false,
         },
       ],
     });

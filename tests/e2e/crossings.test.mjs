@@ -54,9 +54,9 @@ describe("for a request that waits for nothing, JavaScript and wasm call each ot
     await assertFew({ request, status: 200 }, 6);
   });
 
-  it("9 times for a refusal, with its line of the log", async () => {
+  it("11 times for a refusal, with its line of the log", async () => {
     const none = { request: { target: "/api/orders" }, status: 401 };
     const noScope = { request: { target: "/api/orders", headers, method: "POST" }, status: 403 };
-    for (const refusal of [none, noScope]) await assertFew(refusal, 9);
+    for (const refusal of [none, noScope]) await assertFew(refusal, 11);
   });
 });

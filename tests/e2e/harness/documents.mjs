@@ -41,6 +41,13 @@ const NOT_RUN = [
     "needs a request's own token; the gateway of recipes.md makes the call",
   ],
   ["docs/performance.md", "npm run build\n", "builds again; size.test.mjs measures the same"],
+  ["docs/events.md", "node -e", "needs an account at Cloudflare; events.test.mjs makes such secrets"],
+  [
+    "docs/metrics.md",
+    "curl https://gate.example.com/api/admin/api-keys",
+    "an address of your own; metrics.test.mjs makes such a key",
+  ],
+  ["docs/watching.md", "npx wrangler secret put", "needs an account at Cloudflare; watching.test.mjs shows the token"],
   ["docs/migrating/aws.md", "mkdir -p aws-export", "Amazon's command and an account there"],
   ["docs/migrating/kong.md", "date -u", "Kong's command and a gateway"],
   ["docs/migrating/unkey.md", "cursor=", "asks Unkey, with a key of an account there"],
