@@ -366,7 +366,11 @@ describe("CORS of a realm", () => {
         "WWW-Authenticate",
         "Retry-After",
         "RateLimit-Policy",
+        "X-RateLimit-Limit",
+        "X-RateLimit-Remaining",
+        "X-RateLimit-Reset",
         "X-Request-Id",
+        "Keyward-Request-Id",
       ]);
     }
   });

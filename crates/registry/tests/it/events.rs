@@ -64,7 +64,7 @@ fn taken_ids(fixture: &RegistryFixture) -> Vec<String> {
     taken.map(|received| id(&received.fields)).collect()
 }
 
-fn types(fixture: &RegistryFixture) -> Vec<String> {
+pub fn types(fixture: &RegistryFixture) -> Vec<String> {
     taken(fixture).into_iter().map(|(kind, _)| kind).collect()
 }
 

@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-use keyward_core::sql::Sql;
-use keyward_policy::{Admin, AfterLeak, Leaks, Policy};
+use keyward_core::{sql::Sql, time::Span};
+use keyward_policy::{Admin, AfterLeak, EventType, Leaks, Policy};
 use keyward_registry::{
     admin_call::{AdminCall, AdminCredential},
     leaks::report::{self, MOST_MATCHES},
@@ -67,6 +67,18 @@ fn a_key_that_was_found_becomes_what_the_policy_says_and_the_audit_says_where_it
         assert_eq!(entries[0]["before"], json!({"status": "ACTIVE"}));
         assert_eq!(entries[0]["after"], json!({"status": after, "url": URL}));
     }
+}
+
+#[test]
+fn a_key_that_was_found_is_told_to_the_endpoints_of_the_policy() {
+    let policy = policy_with(|_| {});
+    let events = Vec::leak(vec![crate::events::endpoint(&EventType::ALL)]);
+    let admin = Admin { leaks: Some(REVOKES), events, ..policy.admin };
+    let (fixture, owner) = RegistryFixture::open_over(Box::leak(Box::new(Policy { admin, ..*policy })));
+    let key = fixture.key(&owner, json!({})).key_id();
+    report(&fixture, found(&fixture, &key)).expect(200);
+    fixture.pass_with_alarms(Span::from_mins(1));
+    assert_eq!(crate::events::types(&fixture), ["key.created", "key.leaked", "key.revoked"]);
 }
 
 #[test]
