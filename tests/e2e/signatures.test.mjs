@@ -32,6 +32,7 @@ test("the platform finds right and wrong what the crates do, and knows the same 
     bundle: true,
     write: false,
     format: "esm",
+    alias: { "keyward-spans": "./src/spans.js" },
     external: ["cloudflare:*"],
   });
   const lines = (await example("keyward-gate", "signatures")).trimEnd().split("\n");

@@ -383,7 +383,7 @@ describe("an issuer", () => {
       assert.deepEqual(code(first), [503, "STORE_UNAVAILABLE"], what);
       assert.match(first.json().detail, /^The token cannot be checked/, what);
       assert.equal(first.header("retry-after"), "10", what);
-      for (const event of ["store unavailable", "refused"]) {
+      for (const event of ["store unavailable", "request"]) {
         const logged = await waitFor(`the log, ${what}`, () =>
           gate.logs.find(({ message }) => message.includes(`"${event}"`)),
         );

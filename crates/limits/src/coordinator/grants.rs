@@ -116,8 +116,8 @@ impl Counts {
         }
         let windows = self.occupancy(limits);
         let room_in = |occupancy: &Occupancy| {
-            // What nobody reports would count until the month's end, or for good.
-            if occupancy.window().length().is_none() {
+            // What nobody reports would count until the month's end, or for good; and of a second for many seconds.
+            if occupancy.window().length().is_none_or(|length| length < LONGEST_DEFERRAL) {
                 return 0;
             }
             let most = match occupancy.limit() {

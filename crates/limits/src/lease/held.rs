@@ -42,6 +42,8 @@ pub(super) struct HeldLease {
     opens: Vec<Timestamp>,
     /// Whether the next lease was already asked for.
     pub renewed: bool,
+    /// Whether there is no use in asking for it ahead of need.
+    is_last: bool,
 }
 
 impl HeldLease {
@@ -61,7 +63,8 @@ impl HeldLease {
             given_back: 0,
             begins: asked,
             ends: asked + lease.length,
-            renewed: is_last && lease.opens.is_empty(),
+            renewed: false,
+            is_last: is_last && lease.opens.is_empty(),
             opens: lease.opens.iter().map(|wait| now + *wait).collect(),
         }
     }
@@ -105,6 +108,9 @@ impl HeldLease {
 
     /// Whether to ask for the next one now, ahead of need.
     pub fn is_running_out(&self, now: Timestamp) -> bool {
+        if self.is_last {
+            return false;
+        }
         let few = if !self.opens.is_empty() {
             // Its rate so far says nothing, since it had to wait.
             self.granted / 2

@@ -116,10 +116,11 @@ fn older_builds_strict_keys_crowds_and_dear_requests_get_no_later_slots() {
 }
 
 #[test]
-fn what_would_be_lost_for_a_month_or_for_good_is_not_reserved() {
+fn what_would_be_lost_for_a_month_for_good_or_for_many_seconds_is_not_reserved() {
     for limits in [
         Limits { per_minute: Some(40), per_month: Some(40_000), ..Limits::default() },
         Limits { per_minute: Some(40), total: Some(40_000), ..Limits::default() },
+        Limits { per_minute: Some(40), per_second: Some(40), ..Limits::default() },
     ] {
         let mut key = limited(limits);
         for _ in 0..40 {

@@ -242,3 +242,13 @@ fn what_waits_and_what_is_expected_is_asked_for_in_units() {
     let wish = lessee.plan_call(Grantor::Coordinator, ms(4_750), at(210));
     assert_eq!((wish.queued, wish.wants), (10, 42), "twice what came lately: 21 units");
 }
+
+/// It was granted when nothing more was free, and requests that wait for it have not used it yet.
+#[test]
+fn a_lease_that_has_just_come_is_not_given_back_by_the_next_call() {
+    let mut lessee = Lessee::default();
+    let via = RouteHint { hold: ms(1_000), ..RouteHint::default() };
+    let lease = Lease { id: 1, requests: 400, length: ms(4_750), ..Lease::default() };
+    lessee.add_lease(Grantor::Coordinator, &lease, via, at(0), at(40));
+    assert_eq!(lessee.report(Grantor::Coordinator, at(44))[0].open, 400);
+}

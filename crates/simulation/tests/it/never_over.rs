@@ -7,7 +7,7 @@ use keyward_core::{
     time::{DAY, MINUTE, SECOND, Timestamp},
 };
 use keyward_gate::memory::Memory;
-use keyward_limits::timing::LONG_LEASE;
+use keyward_limits::timing::{LONG_LEASE, MAX_LEASE_LENGTH};
 use keyward_policy::{Realm, Span};
 use keyward_simulation::{BEGIN, Simulation, network::Network, realm};
 use proptest::prelude::*;
@@ -148,10 +148,14 @@ proptest! {
             simulation.at(now, move |cloud| cloud.request(isolate, 0));
             now += if cloud.below(3) == 0 { Span::ZERO } else { cloud.span_below(pace) };
         }
+        // A step back hides as much of later ones as passes between two calls: under a lease, that may be as long as it lasts.
+        let backs = of_objects.iter().filter(|(by, ..)| *by < Span::ZERO).map(|(_, at, _)| *at);
+        let first_back = backs.min().unwrap_or(DAY);
         let mut ahead = Vec::new();
         for (by, at, others) in of_objects {
             if by > Span::ZERO {
-                ahead.push((BEGIN + at, UNSEEN));
+                let hidden = if at > first_back { MAX_LEASE_LENGTH } else { Span::ZERO };
+                ahead.push((BEGIN + at, UNSEEN + hidden));
             }
             simulation.at(at, move |cloud| {
                 cloud.objects_ahead.set(cloud.objects_ahead.get() + by);
