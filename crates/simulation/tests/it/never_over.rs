@@ -148,13 +148,18 @@ proptest! {
             simulation.at(now, move |cloud| cloud.request(isolate, 0));
             now += if cloud.below(3) == 0 { Span::ZERO } else { cloud.span_below(pace) };
         }
-        // A step back hides as much of later ones as passes between two calls: under a lease, that may be as long as it lasts.
+        // A step back hides from clients that are new as much of later ones as passes between two calls: while an isolate waits for its
+        // next slot, up to a minute.
         let backs = of_objects.iter().filter(|(by, ..)| *by < Span::ZERO).map(|(_, at, _)| *at);
         let first_back = backs.min().unwrap_or(DAY);
         let mut ahead = Vec::new();
         for (by, at, others) in of_objects {
             if by > Span::ZERO {
-                let hidden = if at > first_back { MAX_LEASE_LENGTH } else { Span::ZERO };
+                let hidden = match at > first_back {
+                    true if others => MINUTE,
+                    true => MAX_LEASE_LENGTH,
+                    false => Span::ZERO,
+                };
                 ahead.push((BEGIN + at, UNSEEN + hidden));
             }
             simulation.at(at, move |cloud| {
