@@ -95,7 +95,7 @@ impl<'a> Trace<'a> {
         span.map(|span| format!("00-{}-{span}-{:02x}", self.trace_id, self.flags))
     }
 
-    /// Whether a request is among those of which one in so many is looked at: the same for every span of a trace, here and
+    /// Whether a request is sampled, at a rate of one in this many: the same for every span of a trace, here and
     /// wherever traces are sampled by the last 56 bits of their id (OpenTelemetry, consistent probability sampling).
     pub fn is_sampled(&self, one_in: u32) -> bool {
         const RANGE: u64 = 1 << 56;

@@ -79,7 +79,7 @@ impl Tells {
     }
 }
 
-/// What of a request is looked at, whatever becomes of it.
+/// What is looked at of a request, whether it passes or not.
 #[derive(Clone, Copy, Debug)]
 pub struct Seen<'s> {
     /// Its id.

@@ -77,7 +77,7 @@ impl HeldLease {
     /// When this number of units may be admitted, if nothing is used before; `None` if never.
     pub fn opens_for(&self, units: u32, now: Timestamp) -> Option<Timestamp> {
         let later = usize::try_from(self.left.checked_sub(units)?).unwrap_or(usize::MAX);
-        // Of the last units, so many are left over.
+        // `later` units stay unused: the last one needed opens before them.
         let last = self.opens.len().checked_sub(later + 1).and_then(|index| self.opens.get(index));
         let opens = last.map_or(now, |opens| now.max(*opens));
         (opens < self.ends).then_some(opens)

@@ -200,7 +200,7 @@ impl Queue<'_> {
     }
 }
 
-/// The wait after a failure that came after so many.
+/// How long to wait after this many failures in a row.
 fn wait(failures: u32) -> Span {
     (FIRST_RETRY * (1 << failures.min(20))).min(LAST_RETRY)
 }

@@ -1,4 +1,4 @@
-//! What becomes of keys that were found in public: what the policy says, once however often they are reported.
+//! Keys that were found in public are handled as the policy says, once, however often they are reported.
 
 use keyward_core::sql;
 use keyward_policy::{AfterLeak, Leaks};
