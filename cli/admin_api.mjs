@@ -21,27 +21,18 @@ does, until there is an owner.
 --json prints what the gate answers.`;
 
 /**
- * Whom to ask, and as whom.
+ * Calls of the gate, as who is named.
  * @param {{ url?: string }} options
  */
-export async function adminApi({ url = process.env.KEYWARD_URL ?? LOCAL }) {
-  if (!URL.canParse(url) || !/^https?:/.test(url))
-    throw new Failure(`${JSON.stringify(url)} is not an address`, "Write it whole: --url https://api.example.com");
-  const { protocol, hostname, origin } = new URL(url);
-  const isLocal = isHere(hostname);
-  if (protocol === "http:" && !isLocal)
-    throw new Failure(
-      `${origin} is not asked without TLS: whoever is on the way would read the key`,
-      "Write https://.",
-    );
+export async function adminApi(options) {
+  const gate = await gateOf(options);
   const key = process.env.KEYWARD_ADMIN_KEY;
-  const { KEYWARD_SETUP_TOKEN } = isLocal ? readSecrets(DEV_VARS) : {};
+  const { KEYWARD_SETUP_TOKEN } = gate.isLocal ? readSecrets(DEV_VARS) : {};
   if (!key && !KEYWARD_SETUP_TOKEN)
     throw new Failure(
       "nobody is named who asks",
       "Set KEYWARD_ADMIN_KEY to a key of the scope admin:write; the admin page makes one.",
     );
-  const base = origin + (await apiPath());
   const credential = key ? `Bearer ${key}` : `Setup ${KEYWARD_SETUP_TOKEN}`;
   /**
    * @param {string} method
@@ -51,27 +42,53 @@ export async function adminApi({ url = process.env.KEYWARD_URL ?? LOCAL }) {
    */
   return async (method, path, body) => {
     const headers = { Authorization: credential, ...(body && { "Content-Type": "application/json" }) };
-    let answer;
-    try {
-      answer = await fetch(base + path, {
-        method,
-        headers,
-        body: body && JSON.stringify(body),
-        redirect: "error",
-        signal: AbortSignal.timeout(ANSWERED_WITHIN_MS),
-      });
-    } catch (error) {
-      const { cause } = /** @type {Error} */ (error);
-      throw new Failure(
-        `${base} cannot be asked: ${messageOf(cause ?? error)}`,
-        isLocal ? "Is it running? npx keyward dev" : "Is the address right, and is there a network?",
-      );
-    }
-    const text = await answer.text();
+    const answer = await call(gate, method, path, headers, body && JSON.stringify(body));
     const isJson = /[/+]json/.test(answer.headers.get("content-type") ?? "");
-    if (answer.ok && (isJson || text === "")) return text ? JSON.parse(text) : {};
-    throw refused(base, answer.status, isJson ? JSON.parse(text) : {}, key !== undefined);
+    if (answer.ok && (isJson || answer.text === "")) return answer.text ? JSON.parse(answer.text) : {};
+    const who = key
+      ? "The key in KEYWARD_ADMIN_KEY is not one of this gate, or not valid any more."
+      : "There is an owner, so the set-up token is over: set KEYWARD_ADMIN_KEY to a key of the scope admin:write; the admin page makes one.";
+    throw refusalOf(gate, answer, answer.status === 401 ? who : undefined);
   };
+}
+
+/**
+ * The gate at this address, or at that in KEYWARD_URL, or on this machine.
+ * @param {{ url?: string }} options
+ */
+export async function gateOf({ url = process.env.KEYWARD_URL ?? LOCAL }) {
+  if (!URL.canParse(url) || !/^https?:/.test(url))
+    throw new Failure(`${JSON.stringify(url)} is not an address`, "Write it whole: --url https://api.example.com");
+  const { protocol, hostname, origin } = new URL(url);
+  const isLocal = isHere(hostname);
+  if (protocol === "http:" && !isLocal)
+    throw new Failure(
+      `${origin} is not asked without TLS: whoever is on the way would read the key`,
+      "Write https://.",
+    );
+  return { base: origin + (await apiPath()), isLocal };
+}
+
+/**
+ * Asks a gate; its answer, whatever it is.
+ * @param {{ base: string, isLocal: boolean }} gate
+ * @param {string} method
+ * @param {string} path
+ * @param {Record<string, string>} headers
+ * @param {string} [body]
+ */
+export async function call({ base, isLocal }, method, path, headers, body) {
+  try {
+    const signal = AbortSignal.timeout(ANSWERED_WITHIN_MS);
+    const answer = await fetch(base + path, { method, headers, body, redirect: "error", signal });
+    return { ok: answer.ok, status: answer.status, headers: answer.headers, text: await answer.text() };
+  } catch (error) {
+    const { cause } = /** @type {Error} */ (error);
+    throw new Failure(
+      `${base} cannot be asked: ${messageOf(cause ?? error)}`,
+      isLocal ? "Is it running? npx keyward dev" : "Is the address right, and is there a network?",
+    );
+  }
 }
 
 /** Where the policy of this folder has the admin API. */
@@ -82,17 +99,16 @@ async function apiPath() {
 }
 
 /**
- * @param {string} base
- * @param {number} status
- * @param {{ code?: string, detail?: string, errors?: { field: string, message: string }[] }} body
- * @param {boolean} hasKey
+ * What a gate said when it refused.
+ * @param {{ base: string }} gate
+ * @param {{ status: number, headers: Headers, text: string }} answer
+ * @param {string} [hint] in place of which fields are wrong
  */
-function refused(base, status, { code, detail, errors = [] }, hasKey) {
+export function refusalOf({ base }, { status, headers, text }, hint) {
+  const isJson = /[/+]json/.test(headers.get("content-type") ?? "");
+  /** @type {{ code?: string, detail?: string, errors?: { field: string, message: string }[] }} */
+  const { code, detail, errors = [] } = isJson ? JSON.parse(text) : {};
   if (!code) return new Failure(`${base} answers ${status}, and not as a gate does`, "Is that the gate's address?");
   const fields = errors.map(({ field, message }) => `${field}: ${message}`);
-  const who = hasKey
-    ? "The key in KEYWARD_ADMIN_KEY is not one of this gate, or not valid any more."
-    : "There is an owner, so the set-up token is over: set KEYWARD_ADMIN_KEY to a key of the scope admin:write; the admin page makes one.";
-  const hint = status === 401 ? who : fields.join("\n");
-  return new Failure(`${status} ${code}: ${detail ?? ""}`.trim(), hint);
+  return new Failure(`${status} ${code}: ${detail ?? ""}`.trim(), hint ?? fields.join("\n"));
 }

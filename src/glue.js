@@ -91,6 +91,21 @@ export async function write(env, key, text) {
 }
 
 /**
+ * Some names in KV that begin so, after this cursor (empty at first): JSON of `{names, next}`, without `next` after the last.
+ * @param {Env} env
+ * @param {string} prefix
+ * @param {string} cursor
+ * @param {number} limit
+ * @param {number} milliseconds
+ */
+export async function list(env, prefix, cursor, limit, milliseconds) {
+  const keys = /** @type {KVNamespace} */ (bound(env, "KEYS", "list"));
+  const listed = await inTime(keys.list({ prefix, limit, ...(cursor !== "" && { cursor }) }), milliseconds);
+  const names = listed.keys.map(({ name }) => name);
+  return JSON.stringify({ names, ...(!listed.list_complete && { next: listed.cursor }) });
+}
+
+/**
  * Sends JSON text to the object of this name; the text of its answer.
  * @param {Env} env
  * @param {string} binding

@@ -15,6 +15,7 @@ use super::{
     stores,
 };
 use keyward_core::{
+    key::kv_key,
     log::Event,
     record::Record,
     secret::Secret,
@@ -23,14 +24,15 @@ use keyward_core::{
 };
 use keyward_limits::{
     timing::BACKGROUND_ANSWER,
-    wire::{CoordinatorCall, PutAck},
+    wire::{CoordinatorCall, GetReply, PutAck},
 };
 use keyward_registry::{
+    backup::found::KvNames,
     events::message::Message,
     object::ObjectContext,
     password::PasswordJob,
     publish_error::PlatformError,
-    publisher::{Platform, Publisher, Waiting},
+    publisher::{PATIENCE, Platform, Publisher, Waiting},
     task::Task,
 };
 
@@ -101,6 +103,25 @@ impl Platform for Runtime {
     fn tell<'a>(&'a self, hash: &'a str, record: &'a Record) -> Waiting<'a, PutAck> {
         let tell = CoordinatorCall::Put { record: record.clone() };
         async move { stores::ask_coordinator(&self.env, hash, &tell, BACKGROUND_ANSWER).await.map_err(platform) }
+            .boxed_local()
+    }
+
+    fn held<'a>(&'a self, hash: &'a str) -> Waiting<'a, Option<Record>> {
+        async move {
+            let held =
+                stores::ask_coordinator(&self.env, hash, &CoordinatorCall::Get, BACKGROUND_ANSWER).await;
+            held.map(|GetReply { record }| record).map_err(platform)
+        }
+        .boxed_local()
+    }
+
+    fn names<'a>(&'a self, cursor: &'a str) -> Waiting<'a, KvNames> {
+        async move { stores::names(&self.env, &kv_key(""), cursor, PATIENCE).await.map_err(platform) }
+            .boxed_local()
+    }
+
+    fn read<'a>(&'a self, hash: &'a str) -> Waiting<'a, Option<String>> {
+        async move { stores::read_text(&self.env, &kv_key(hash), PATIENCE).await.map_err(platform) }
             .boxed_local()
     }
 

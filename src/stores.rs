@@ -23,6 +23,7 @@ use keyward_core::{
 use keyward_gate::platform::{Platform, Waits};
 use keyward_limits::{lease::Grantor, relay, wire::CoordinatorCall};
 use keyward_registry::{
+    backup::found::{KvNames, NAMES_AT_ONCE},
     events::{message::Message, sending::PATIENCE},
     password::PasswordJob,
 };
@@ -31,6 +32,14 @@ use keyward_registry::{
 extern "C" {
     #[wasm_bindgen(catch)]
     fn read(env: &JsValue, key: &str, milliseconds: u32) -> Result<Promise, JsValue>;
+    #[wasm_bindgen(catch, js_name = list)]
+    fn list_names(
+        env: &JsValue,
+        prefix: &str,
+        cursor: &str,
+        limit: u32,
+        milliseconds: u32,
+    ) -> Result<Promise, JsValue>;
     #[wasm_bindgen(catch, js_name = write)]
     fn write_text(env: &JsValue, key: &str, text: &str) -> Result<Promise, JsValue>;
     #[wasm_bindgen(catch)]
@@ -299,6 +308,17 @@ async fn answer_of<T: DeserializeOwned>(
     let call = serde_json::to_string(call).map_err(CallFailed::because)?;
     let text = settled(ask(env, binding, name, path, &call, within.timer_ms(), repeatable)).await?;
     keyward_json::from_str(&text.as_string().unwrap_or_default()).map_err(CallFailed::because)
+}
+
+/// The text under a name of KV.
+pub async fn read_text(env: &Env, kv_key: &str, within: Span) -> Result<Option<String>, CallFailed> {
+    settled(read(env, kv_key, within.timer_ms())).await.map(|text| text.as_string())
+}
+
+/// Some names of KV that begin so: those after this cursor, which is empty at first.
+pub async fn names(env: &Env, prefix: &str, cursor: &str, within: Span) -> Result<KvNames, CallFailed> {
+    let names = settled(list_names(env, prefix, cursor, NAMES_AT_ONCE, within.timer_ms())).await?;
+    keyward_json::from_str(&names.as_string().unwrap_or_default()).map_err(CallFailed::because)
 }
 
 /// Writes a text to KV, for as long as that takes.

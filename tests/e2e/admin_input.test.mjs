@@ -275,6 +275,8 @@ describe("a path, a method, a header", () => {
       "/invitations/accept": "POST",
       "/invitations/inv_x": "DELETE",
       "/recover": "POST",
+      "/backup": "GET, HEAD",
+      "/restore": "POST",
       "/settlements": "POST",
       "/tenants/x/owners": "POST",
       "/tenants/x/sessions": "DELETE",

@@ -60,6 +60,7 @@ describe("roles", () => {
       ["GET", "/audit", undefined, ["owner", "admin", "viewer"]],
       ["GET", "/audit/export", undefined, ["owner", "admin", "viewer"]],
       ["GET", "/audit/verify", undefined, ["owner", "admin", "viewer"]],
+      ["GET", "/backup", undefined, []],
       ["GET", "/events", undefined, ["owner", "admin", "viewer"]],
       ["GET", "/events/endpoints", undefined, []],
       ["POST", "/events/endpoints/main/replay", () => ({}), []],

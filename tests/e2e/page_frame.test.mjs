@@ -19,7 +19,7 @@ import { newMember, newTenant, PASSWORD, startSystems } from "./systems.mjs";
 /** @import { Gate } from "./harness/gate.mjs" */
 
 /** Most bytes of the page's HTML, script and style sheet, gzipped. */
-const MOST_BYTES = 56_600;
+const MOST_BYTES = 56_700;
 
 /** @type {Gate} */
 let gate;

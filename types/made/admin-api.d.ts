@@ -716,6 +716,14 @@ export interface Calls {
       total: number;
     };
   };
+  /** a backup of everything but keys themselves, in pages of half a megabyte that are signed under `KEYWARD_SECRET` (`application/x-ndjson`, format). The first is audited, and the password is asked for that one only */
+  "GET /backup": {
+    query: {
+      cursor?: string;
+    };
+    body: null;
+    answer: string;
+  };
   /** events after this one, oldest first, at most 100; the operator's owners see those of all tenants */
   "GET /events": {
     query: {
@@ -1041,6 +1049,18 @@ export interface Calls {
     answer: {
       nextCursor: string | null;
       refusals: Array<Refusal>;
+    };
+  };
+  /** takes the pages of a backup back, one a call, in their order (`application/x-ndjson`). Until the last is there, every other call is 503. The first page begins anew, and one that came before does no harm */
+  "POST /restore": {
+    query: undefined;
+    body: string;
+    answer: {
+      backup: string;
+      done: boolean;
+      madeAt: string;
+      page: number;
+      rows: number;
     };
   };
   /** every route of the policy in its order, what it needs, and which of its methods this key may call, or one with these scopes (with commas between) */

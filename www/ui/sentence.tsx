@@ -8,12 +8,15 @@ import { Link } from "./parts.tsx";
 /** What an action is in words. One that is not here is shown as it is. */
 const WORDS: Record<string, string> = {
   "audit.leftOut": "left out entries that were too many for a day",
+  "backup.read": "read a backup",
+  "backup.restore": "restored the backup",
   "invitation.accept": "accepted an invitation",
   "invitation.create": "invited",
   "invitation.delete": "ended the invitation of",
   "key.cancel": "took back key",
   "key.create": "created key",
   "key.edit": "changed key",
+  "key.found": "found, after a restore, key",
   "key.import": "imported key",
   "key.pause": "paused key",
   "key.replay": "got once more the answer with key",

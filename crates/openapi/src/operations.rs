@@ -337,6 +337,27 @@ pub fn of(method: &str, path: &str) -> Option<Operation> {
                 .takes(vec![("token", text()), ("email", email())], vec![("password", password())]);
             Operation { also: Some(200), ..recovered }
         }
+        ("GET", "/backup") => {
+            let page = described(text(), "A page of the backup. `Next-Cursor` is the cursor of the next.");
+            Operation { answer: (200, Some(page)), media: &["application/x-ndjson"], ..Operation::default() }
+                .query(vec![("cursor", cursor())])
+        }
+        ("POST", "/restore") => {
+            let schema = json!({
+                "type": "string",
+                "pattern": "[^\\s]",
+                "contentMediaType": "application/x-ndjson",
+                "description": "A page of a backup, as it was read.",
+            });
+            let answer = vec![
+                ("backup", id("bak_")),
+                ("madeAt", time()),
+                ("page", count(0)),
+                ("rows", count(0)),
+                ("done", flag()),
+            ];
+            Operation { body: Some(Body { schema, is_required: true }), ..Operation::answers(200, answer) }
+        }
         ("POST", "/leaks") => {
             let found = object_with(
                 vec![("token", text()), ("type", text())],

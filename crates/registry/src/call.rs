@@ -13,6 +13,7 @@ use keyward_limits::wire::{UsageReport, UsageTaken};
 use crate::{
     admin_call::{AdminCall, AdminReply},
     attempts,
+    backup::restore,
     call_state::CallState,
     dispatch::{Progress, Registry},
     error::ApiError,
@@ -105,6 +106,9 @@ impl Publisher {
         // An alarm that was set by a clock that was ahead rings late: here it is set anew.
         self.keep_alarm().await?;
         let db = self.platform.db();
+        if restore::is_under_way(db)? {
+            return Err(PublishError::Restoring);
+        }
         let room = storage::has_space(db, self.platform.policy())?;
         let taken = usage::apply(db, report, room, self.platform.now())?;
         // What the report says may be an event.

@@ -158,6 +158,26 @@ pub fn begin_anew(db: &dyn Sql) -> Result<(), SqlError> {
         .map(drop)
 }
 
+/// A database that was restored knows nothing of what has changed since its backup: its log begins anew, and covers nothing of
+/// before. Numbers begin at the time, above any that was ever given: gates and objects compare those that they know of a tenant
+/// with the tenant's next.
+///
+/// # Errors
+/// What SQLite says.
+pub fn begin_after_restore(db: &dyn Sql, now: Timestamp) -> Result<(), SqlError> {
+    db.run("DELETE FROM changes", &[])?;
+    // AUTOINCREMENT goes on after it, also once it is gone.
+    let first = "INSERT INTO changes (number, at) VALUES (?, ?)";
+    db.run(first, &[now.into(), now.into()])?;
+    db.run("REPLACE INTO changes (tenant_id, at) SELECT id, ? FROM tenants", &[now.into()])?;
+    let tenants = "UPDATE tenants SET pool_told = NULL, pool_told_at = NULL, pool_due = NULL,
+        change = (SELECT number FROM changes WHERE tenant_id = tenants.id)";
+    db.run(tenants, &[])?;
+    db.run("DELETE FROM changes WHERE number <= ?", &[now.into()])?;
+    let begun = "UPDATE change_log SET name = '', complete_since = NULL, forgotten = ?";
+    db.run(begun, &[now.into()]).map(drop)
+}
+
 /// The number of the latest change, and when it was, if it is still in the log.
 ///
 /// # Errors

@@ -60,6 +60,7 @@ pub mod attempts;
 pub mod audit;
 pub mod authenticate;
 pub mod authorise;
+pub mod backup;
 pub mod call;
 pub mod call_state;
 pub mod change_log;

@@ -15,6 +15,7 @@ use keyward_core::{
 use keyward_policy::Policy;
 
 use crate::{
+    backup::restore,
     context::RequestContext,
     keys::{
         idempotency,
@@ -54,6 +55,8 @@ pub struct Publication {
     pub record: Record,
     /// Whether the coordinator was told of this version.
     pub told: bool,
+    /// Whether a restore has brought the key, and its coordinator was told nothing since.
+    pub restored: bool,
 }
 
 impl Outbox<'_> {
@@ -95,8 +98,10 @@ impl Outbox<'_> {
     fn of(&self, key: Key) -> Result<Option<Publication>, SqlError> {
         let Some(tenant) = Tenant::load(self.db, &key.tenant_id)? else { return Ok(None) };
         let told = key.told_version >= key.version;
+        let restored = key.told_version == 0
+            && restore::done_at(self.db)?.is_some_and(|done_at| key.created_at <= done_at);
         let (hash, kv_key) = (key.hash.clone(), Some(kv_key(&key.hash)));
-        Ok(Some(Publication { hash, kv_key, record: key.record(&tenant, self.policy), told }))
+        Ok(Some(Publication { hash, kv_key, record: key.record(&tenant, self.policy), told, restored }))
     }
 
     /// What the object of a tenant's pool has to be told; nothing where there is and was no pool.
@@ -110,7 +115,7 @@ impl Outbox<'_> {
         }
         let record = Record::of_pool(&tenant.of_record(), pool.unwrap_or_default(), tenant.change);
         let told = told.is_some_and(|told| told >= tenant.change);
-        Ok(Some(Publication { hash: pool_name(tenant_id), kv_key: None, record, told }))
+        Ok(Some(Publication { hash: pool_name(tenant_id), kv_key: None, record, told, restored: false }))
     }
 
     fn begin_pool(&self, tenant_id: &str, now: Timestamp) -> Result<Option<Publication>, SqlError> {

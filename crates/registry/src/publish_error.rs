@@ -41,4 +41,7 @@ pub enum PublishError {
         /// The version that it was told.
         version: u64,
     },
+    /// Half of a backup is there.
+    #[error("a backup is being restored")]
+    Restoring,
 }

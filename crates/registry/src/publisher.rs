@@ -30,6 +30,11 @@ use keyward_limits::wire::PutAck;
 use keyward_policy::{Policy, jwk::Signed};
 
 use crate::{
+    backup::{
+        behind,
+        found::{self, KvNames},
+        restore,
+    },
     events::message::Message,
     freshness::Telling,
     keys::delivery,
@@ -47,6 +52,8 @@ pub const PATIENCE: Span = Span::from_secs(5);
 const BACKSTOP: Span = Span::from_secs(1);
 /// Most keys that one event publishes: with two calls each, that is below the platform's limit of 1,000.
 const MOST_AT_ONCE: u32 = 400;
+/// The same after a restore, when each takes three, and KV is searched beside it.
+const MOST_AFTER_RESTORE: u32 = 250;
 /// Keys that are told or published at the same time, and most keys that are published right after a call.
 const SIDE_BY_SIDE: usize = 20;
 
@@ -62,6 +69,12 @@ pub trait Platform: 'static {
     fn policy(&self) -> &'static Policy;
     /// Tells the coordinator of this name the record that holds from now on.
     fn tell<'a>(&'a self, hash: &'a str, record: &'a Record) -> Waiting<'a, PutAck>;
+    /// What the coordinator of this name holds; `None` if it was never told of a key.
+    fn held<'a>(&'a self, hash: &'a str) -> Waiting<'a, Option<Record>>;
+    /// Some names of keys in KV: those after this cursor, which is empty at first.
+    fn names<'a>(&'a self, cursor: &'a str) -> Waiting<'a, KvNames>;
+    /// What KV holds under the name of the key that is stored under this hash.
+    fn read<'a>(&'a self, hash: &'a str) -> Waiting<'a, Option<String>>;
     /// Writes to KV. Dropping the future takes nothing back.
     fn put<'a>(&'a self, kv_key: &'a str, text: &'a str) -> Waiting<'a, ()>;
     /// Sets the object's one alarm.
@@ -162,7 +175,8 @@ impl Publisher {
     }
 
     fn next_due(&self) -> Result<Option<Timestamp>, PublishError> {
-        Ok(self.outbox().next_due()?.into_iter().chain(self.events_due()?).min())
+        let db = self.platform.db();
+        Ok(self.outbox().next_due()?.into_iter().chain(self.events_due()?).chain(found::due(db)?).min())
     }
 
     async fn set_alarm(&self, at: Timestamp) -> Result<(), PublishError> {
@@ -190,13 +204,24 @@ impl Publisher {
 
     async fn publish_due(self: &Rc<Self>) -> Result<(), PublishError> {
         self.open().await?;
+        if restore::is_under_way(self.platform.db())? {
+            // Its last page sets the alarm.
+            return Ok(());
+        }
         self.outbox().bring_back(self.platform.now())?;
         // If these cannot be cancelled, the others are published all the same.
         if let Err(error) = delivery::cancel_overdue(self.platform.db(), self.platform.now(), MOST_AT_ONCE) {
             self.platform.log(Task::Cancelling, &error.to_string(), None);
         }
-        let due = self.outbox().due(self.platform.now(), MOST_AT_ONCE)?;
+        let most = match restore::done_at(self.platform.db())? {
+            None => MOST_AT_ONCE,
+            Some(_) => MOST_AFTER_RESTORE,
+        };
+        let due = self.outbox().due(self.platform.now(), most)?;
         side_by_side(due.into_iter().map(|id| self.publish(id)).collect()).await;
+        if let Err(error) = self.find_keys().await {
+            self.platform.log(Task::Restore, &error.to_string(), None);
+        }
         // Nor do events keep keys from being published.
         if let Err(error) = self.begin_events() {
             self.platform.log(Task::Events, &error.to_string(), None);
@@ -234,6 +259,7 @@ impl Publisher {
     async fn tell_one(&self, id: &str) -> Result<Timestamp, PublishError> {
         // If there is nothing left to publish, that was done meanwhile, and the coordinator was told before.
         if let Some(publication) = self.outbox().publication(id)? {
+            let publication = self.look_first(publication).await?;
             self.tell(&publication).await?;
         }
         let told_at = self.outbox().told_at(id)?;
@@ -254,6 +280,21 @@ impl Publisher {
             return Err(PublishError::OlderVersion { id: id.clone(), holds: told.version, version });
         }
         Ok(self.outbox().told(id, version, self.platform.now())?)
+    }
+
+    /// What is to be published of a key once its object was asked what it knows, if a restore has brought the key.
+    async fn look_first(&self, publication: Publication) -> Result<Publication, PublishError> {
+        if !publication.restored {
+            return Ok(publication);
+        }
+        let held = self.within(PATIENCE, self.platform.held(&publication.hash)).await?;
+        let (db, now) = (self.platform.db(), self.platform.now());
+        match held {
+            Some(held) if behind::catch_up(db, &held, now)? => {
+                Ok(self.outbox().publication(&publication.record.id)?.unwrap_or(publication))
+            }
+            _ => Ok(publication),
+        }
     }
 
     /// Publishes the keys that a call has changed, after the call. If there are many, the alarm does it.
@@ -283,6 +324,7 @@ impl Publisher {
 
     async fn publish_all_of(self: &Rc<Self>, id: &str) -> Result<(), PublishError> {
         while let Some(publication) = self.outbox().begin(id, self.platform.now())? {
+            let publication = self.look_first(publication).await?;
             self.tell(&publication).await?;
             let version = publication.record.version;
             self.put(publication).await?;

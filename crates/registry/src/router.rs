@@ -3,6 +3,7 @@
 use crate::{
     admin_call::AdminCredential,
     audit,
+    backup::{self, restore},
     context::RequestContext,
     cost::Cost::{self, ChangesAll, Counts, CountsKeys, Derives, Exports, MaySearch, One, Verifies},
     effect::Effect::{self, Admits, Ends, Grows, Helps, Makes, Reads},
@@ -68,6 +69,8 @@ pub enum Open {
     Report,
     /// Its body holds the token that an origin has. The gate answers by itself.
     Settle,
+    /// Its header holds the set-up token, and its body a page of a backup.
+    Restore,
 }
 
 const fn route(
@@ -85,6 +88,8 @@ pub const ROUTES: &[AdminRoute] = &[
     route("GET", "/setup", Reads, One, Handler::Open(Open::Options, setup::show)),
     route("POST", "/setup", Admits, One, Handler::Open(Open::SetUp, setup::set_up)),
     route("POST", "/recover", Admits, One, Handler::Open(Open::Recover, recovery::recover)),
+    route("GET", "/backup", Reads, Exports, Handler::Member(backup::read::read)),
+    route("POST", "/restore", Admits, ChangesAll, Handler::Open(Open::Restore, restore::restore)),
     route("POST", "/settlements", Reads, One, Handler::Open(Open::Settle, answered_by_gate)),
     route("POST", "/leaks", Ends, One, Handler::Open(Open::Report, leaks::take::take)),
     route("POST", "/session", Admits, One, Handler::Open(Open::SignIn, sessions::token_sign_in::sign_in)),
@@ -256,6 +261,9 @@ impl RequestContext<'_> {
     /// Authenticates, checks the right to call the route, and runs its handler.
     pub fn run(&mut self, Found { route, id }: Found<'_>) -> HandlerResult {
         let effect = route.effect;
+        if !matches!(route.handler, Handler::Open(Open::Restore, _)) {
+            restore::require_none(self)?;
+        }
         match route.handler {
             // Each of them counts who calls, once it knows what of.
             Handler::Open(_, run) => {

@@ -21,6 +21,8 @@ pub enum Task {
     Cancelling,
     /// Writing and sending events.
     Events,
+    /// Looking for keys that a restored backup does not have, or has in an older version.
+    Restore,
     /// Small jobs after a call.
     Upkeep,
     /// Deriving a password.
@@ -29,7 +31,7 @@ pub enum Task {
 
 impl Task {
     /// Every task.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Opening,
         Self::NearlyFull,
         Self::Database,
@@ -39,6 +41,7 @@ impl Task {
         Self::Publishing,
         Self::Cancelling,
         Self::Events,
+        Self::Restore,
         Self::Upkeep,
         Self::PasswordDerivation,
     ];
@@ -55,6 +58,7 @@ impl Task {
             Self::Publishing => "publishing",
             Self::Cancelling => "cancelling",
             Self::Events => "events",
+            Self::Restore => "restore",
             Self::Upkeep => "upkeep",
             Self::PasswordDerivation => "password derivation",
         }

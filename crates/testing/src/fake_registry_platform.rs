@@ -13,6 +13,7 @@ use std::{
 
 use futures_util::{FutureExt, future::LocalBoxFuture};
 use keyward_core::{
+    key::kv_key,
     record::Record,
     secret::Secret,
     sql::Sql,
@@ -24,6 +25,7 @@ use keyward_policy::{
     jwk::{Signed, software},
 };
 use keyward_registry::{
+    backup::found::{KvNames, NAMES_AT_ONCE},
     events::message::Message,
     password::PasswordJob,
     publish_error::PlatformError,
@@ -254,6 +256,24 @@ impl Platform for Object {
                 .ok_or_else(|| PlatformError("the KeyGate does not answer".to_owned()))
         }
         .boxed_local()
+    }
+
+    fn held<'a>(&'a self, hash: &'a str) -> Waiting<'a, Option<Record>> {
+        let held = self.gates.borrow().get(hash).and_then(|gate| gate.record.clone());
+        async move { Ok(held) }.boxed_local()
+    }
+
+    fn names<'a>(&'a self, cursor: &'a str) -> Waiting<'a, KvNames> {
+        let after =
+            self.kv.borrow().keys().filter(|name| name.as_str() > cursor).cloned().collect::<Vec<_>>();
+        let names: Vec<String> = after.iter().take(NAMES_AT_ONCE as usize).cloned().collect();
+        let next = names.last().filter(|_| names.len() < after.len()).cloned();
+        async move { Ok(KvNames { names, next }) }.boxed_local()
+    }
+
+    fn read<'a>(&'a self, hash: &'a str) -> Waiting<'a, Option<String>> {
+        let text = self.kv.borrow().get(&kv_key(hash)).cloned();
+        async move { Ok(text) }.boxed_local()
     }
 
     fn put<'a>(&'a self, kv_key: &'a str, text: &'a str) -> Waiting<'a, ()> {

@@ -38,6 +38,7 @@ impl BodyForm {
         match router::open(method, path) {
             Some(Open::Settle) => Self::SETTLEMENT,
             Some(Open::Report) => Self::REPORT,
+            Some(Open::Restore) => Self::LINES,
             None if router::takes_lines(method, path) => Self::LINES,
             _ => Self::JSON,
         }

@@ -179,7 +179,7 @@ pub fn load_due(db: &dyn Sql, id: &str, by: Option<Timestamp>) -> Result<Option<
     sql::query_one(db, due, &[id.into(), by.into()])
 }
 
-pub(super) fn store(
+pub(crate) fn store(
     db: &dyn Sql,
     key: &Key,
     now: Timestamp,

@@ -683,4 +683,19 @@ pub const ADDITIONS: &[Addition] = &[
         ON CONFLICT (what, realm, state) DO UPDATE SET count = count + 1; END
 ",
     },
+    // At most one row: the backup that is being restored, or was, and how far KV was searched for keys that are not in it.
+    Addition {
+        name: "restores",
+        statements: "
+    CREATE TABLE restores (
+        backup TEXT NOT NULL,
+        made_at INTEGER NOT NULL,
+        page INTEGER NOT NULL,
+        mac TEXT NOT NULL,
+        done_at INTEGER,
+        search_from TEXT NOT NULL,
+        search_due INTEGER
+    ) STRICT
+",
+    },
 ];

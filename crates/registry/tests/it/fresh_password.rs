@@ -192,6 +192,7 @@ fn every_field_of_every_call_that_writes_stands_in_the_table_and_the_table_in_th
             "/recover",
             "/invitations/accept",
             "/settlements",
+            "/restore",
             "/leaks",
         ];
         if of_strangers.contains(pattern) && *method == "POST" {

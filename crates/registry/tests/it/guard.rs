@@ -169,6 +169,8 @@ fn every_call_that_writes_is_known_here() {
         // Of people who are not signed in.
         ("POST", "/invitations/accept"),
         ("POST", "/recover"),
+        // `crates/registry/tests/it/backup.rs`
+        ("POST", "/restore"),
         // The gate's.
         ("POST", "/settlements"),
         // A scanner's: `crates/registry/tests/it/leaks.rs`

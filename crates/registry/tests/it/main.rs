@@ -4,6 +4,7 @@ mod admin_api;
 mod admin_scopes;
 mod audit_quota;
 mod audit_search;
+mod backup;
 mod bulk;
 mod change_log;
 mod changes;

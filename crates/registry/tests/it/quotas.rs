@@ -235,6 +235,7 @@ fn every_route_that_is_not_only_read_says_what_it_does_to_the_database() {
     let writes = [
         ("POST", "/setup", Effect::Admits),
         ("POST", "/recover", Effect::Admits),
+        ("POST", "/restore", Effect::Admits),
         ("POST", "/settlements", Effect::Reads),
         ("POST", "/leaks", Effect::Ends),
         ("POST", "/session", Effect::Admits),

@@ -127,6 +127,13 @@ pub const CASES: &[Case] = &[
         credential: AdminCredential::Scanner,
         ..stage.fixture.call("POST", "", "/leaks", crate::leaks::found(&stage.fixture, &stage.key))
     }),
+    ("GET", "/backup", Stage::open, |stage| stage.call("GET", "/backup", Value::Null)),
+    ("POST", "/restore", Stage::empty, |stage| {
+        let (before, owner) = RegistryFixture::open();
+        let page = before.get(&owner, "/backup").expect(200).text;
+        let call = stage.fixture.call("POST", &format!("setup:{SETUP_TOKEN}"), "/restore", Value::Null);
+        AdminCall { body: page, ..call }
+    }),
     ("GET", "/setup", Stage::empty, |stage| stage.call("GET", "/setup", Value::Null)),
     ("POST", "/setup", Stage::empty, |stage| {
         let body = json!({"token": SETUP_TOKEN, "email": "owner@example.com", "password": PASSWORD});

@@ -1,0 +1,77 @@
+// `keyward restore`: sends a file that `keyward backup` wrote to a gate that has nothing yet.
+
+import { createReadStream, existsSync } from "node:fs";
+import { createInterface } from "node:readline";
+
+import { secretsFile } from "../scripts/lib/deployment_secrets.mjs";
+import { Failure } from "../scripts/lib/progress.mjs";
+import { readSecrets } from "../scripts/lib/secrets.mjs";
+import { call, refusalOf } from "./admin_api.mjs";
+import { hintOf, patiently, readFileArgs } from "./backup.mjs";
+import { DEV_VARS, folder } from "./folder.mjs";
+
+const HELP = `usage: keyward restore FILE [--url https://api.example.com] [--env NAME]
+
+Sends a backup to a gate that was just deployed and has no owner yet. Its KEYWARD_SECRET must be the one of then, or have that as a
+previous one. The set-up token is read from KEYWARD_SETUP_TOKEN, or from .keyward/secrets.env or .dev.vars. --env: that of the environment of
+wrangler.toml whose token is in .keyward/secrets.NAME.env. What was interrupted is sent again with the same command.`;
+
+/** How the last line of a page begins. */
+const TAIL = '{"end":';
+
+/** @param {string[]} args */
+export async function run(args) {
+  const { file, gate, values } = await readFileArgs(args, HELP, { url: { type: "string" }, env: { type: "string" } });
+  if (!existsSync(file)) throw new Failure(`the file ${file} is not there`, HELP);
+  const secrets = gate.isLocal && !values.env ? DEV_VARS : secretsFile(folder, values.env);
+  const token = process.env.KEYWARD_SETUP_TOKEN ?? readSecrets(secrets).KEYWARD_SETUP_TOKEN;
+  if (!token) throw new Failure("there is no set-up token", "Set KEYWARD_SETUP_TOKEN, or name the environment: --env.");
+  await refuseIncomplete(file);
+  const headers = { Authorization: `Setup ${token}`, "Content-Type": "application/x-ndjson" };
+  let last;
+  let rows = 0;
+  for await (const page of pagesOf(file)) {
+    const answer = await patiently(() => call(gate, "POST", "/restore", headers, page));
+    if (answer.status !== 200) throw refusalOf(gate, answer, hintOf(answer));
+    last = JSON.parse(answer.text);
+    rows += last.rows;
+  }
+  console.log(`${last.backup}, made at ${last.madeAt}, is restored: ${rows} rows. Keys are published in the next minutes; sign in as before.
+What was changed since then is undone, but for revocations. Keys that were made since are called "Found after a restore".`);
+}
+
+/** The pages of a file, one after the other. @param {string} file */
+async function* pagesOf(file) {
+  let page = "";
+  for await (const line of createInterface({ input: createReadStream(file), crlfDelay: Number.POSITIVE_INFINITY })) {
+    page += `${line}\n`;
+    if (line.startsWith(TAIL)) {
+      yield page;
+      page = "";
+    }
+  }
+  if (page) yield page;
+}
+
+/** Before anything is sent. @param {string} file */
+async function refuseIncomplete(file) {
+  let [number, isWhole] = [0, false];
+  for await (const page of pagesOf(file)) {
+    const lines = page.trimEnd().split("\n");
+    const head = parsed(lines[0]);
+    if (head?.keyward !== "backup") throw new Failure(`${file} is no backup`, "keyward backup writes one.");
+    if (head.page !== number) throw new Failure(`page ${number} is missing in ${file}`, "Take another backup.");
+    isWhole = parsed(lines.at(-1) ?? "")?.end === true;
+    number += 1;
+  }
+  if (!isWhole) throw new Failure(`${file} is cut short: its last page is missing`, "Take another backup.");
+}
+
+/** @param {string} line */
+function parsed(line) {
+  try {
+    return JSON.parse(line);
+  } catch {
+    return undefined;
+  }
+}
