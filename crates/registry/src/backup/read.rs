@@ -60,9 +60,9 @@ pub fn read(context: &mut RequestContext<'_>, member: &Member, _: &str) -> Handl
         if rows.is_empty() {
             (at, place) = (at + 1, String::new());
         }
-        for (its_place, row) in rows {
-            writer.row(table.name, row);
-            place = its_place;
+        for row in rows {
+            writer.row(table.name, row.columns);
+            place = row.place;
             is_full = writer.is_full();
             if is_full {
                 break;

@@ -51,17 +51,23 @@ pub const TABLES: &[Table] = &[
     table("members"),
 ];
 
-/// Where a row stands in its table, as text.
+/// A row that was read.
+pub struct Read {
+    /// Where it stands in its table, as text.
+    pub place: String,
+    /// What it holds.
+    pub columns: Map<String, Json>,
+}
+
+/// The column of that place.
 const PLACE: &str = "place_in_table";
 
 impl Table {
-    /// The rows after this place (all, if it is empty), `most` of them, each with its place.
-    pub fn rows_after(
-        &self,
-        db: &dyn Sql,
-        place: &str,
-        most: u32,
-    ) -> Result<Vec<(String, Map<String, Json>)>, SqlError> {
+    /// The rows after this place (all, if it is empty), `most` of them.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn rows_after(&self, db: &dyn Sql, place: &str, most: u32) -> Result<Vec<Read>, SqlError> {
         let Self { name, order, .. } = self;
         let is_text = *order != "rowid";
         let after: Value = if is_text { place.into() } else { place.parse::<i64>().unwrap_or(0).into() };
@@ -71,9 +77,10 @@ impl Table {
         let mut read = Vec::new();
         for row in db.run(&rows, &[after, most.into()])? {
             let Json::Object(mut columns) = row else { continue };
-            let place = columns.remove(PLACE).and_then(|place| place.as_str().map(str::to_owned));
+            let place =
+                columns.remove(PLACE).and_then(|place| place.as_str().map(str::to_owned)).unwrap_or_default();
             columns.retain(|column, _| !self.computed.contains(&column.as_str()));
-            read.push((place.unwrap_or_default(), columns));
+            read.push(Read { place, columns });
         }
         Ok(read)
     }
@@ -97,6 +104,9 @@ impl Table {
     }
 
     /// Removes all rows.
+    ///
+    /// # Errors
+    /// What SQLite says.
     pub fn empty(&self, db: &dyn Sql) -> Result<(), SqlError> {
         db.run(&format!("DELETE FROM {}", self.name), &[]).map(drop)
     }

@@ -5,6 +5,7 @@
 
 use keyward_core::{changes::ReadChanges, record::Status, secret::Secrets, sql::Sql, time::Span};
 use keyward_limits::wire::UsageReport;
+use keyward_policy::EventType;
 use keyward_registry::{
     admin_call::AdminCall,
     backup::{
@@ -403,6 +404,37 @@ fn a_backup_of_a_newer_version_is_refused_with_what_is_not_known_here() {
     let answer = send(&RegistryFixture::empty(), &pages[0]);
     answer.refused(409, "CONFLICT");
     assert!(answer.text.contains("newer version") && answer.text.contains("members"), "{}", answer.text);
+}
+
+#[test]
+fn what_a_restore_brings_is_no_event() {
+    let (before, owner) = RegistryFixture::open();
+    let revoked = before.key(&owner, json!({})).key_id();
+    before.post(&owner, &format!("/api-keys/{revoked}/revoke"), json!({})).expect(200);
+    let pages = backup(&before, &owner);
+    let after = RegistryFixture::over(crate::events::policy_of(&[crate::events::endpoint(&EventType::ALL)]));
+    after.pass_with_alarms(Span::from_secs(10));
+    for page in &pages {
+        send(&after, page).expect(200);
+    }
+    after.pass_with_alarms(Span::from_mins(2));
+    assert_eq!(after.received.borrow().len(), 0);
+    let owner = after.sign_in("owner@example.com");
+    let made = after.key(&owner, json!({})).key_id();
+    after.pass_with_alarms(Span::from_mins(2));
+    let received = after.received.borrow();
+    assert!(received.iter().all(|received| received.body.contains(&made)) && !received.is_empty());
+}
+
+#[test]
+fn a_key_that_was_found_opens_nothing_at_the_admin_api() {
+    let (before, owner) = RegistryFixture::open();
+    let pages = backup(&before, &owner);
+    let made = before.key(&owner, json!({"scopes": ["admin:write"]})).key_id();
+    before.pass_with_alarms(Span::from_mins(1));
+    before.get(&format!("key:{made}"), "/api-keys").expect(200);
+    let after = lost(&before, &pages);
+    after.get(&format!("key:{made}"), "/api-keys").refused(403, "FORBIDDEN");
 }
 
 #[test]

@@ -24,7 +24,7 @@ pub fn endpoint(types: &'static [EventType]) -> EventEndpoint {
     EventEndpoint { name: "main", url: URL, secrets: &["EVENTS_SECRET"], types }
 }
 
-fn policy_of(endpoints: &[EventEndpoint]) -> &'static Policy {
+pub fn policy_of(endpoints: &[EventEndpoint]) -> &'static Policy {
     let mut policy = *policy_with(|_| {});
     policy.admin.events = endpoints.to_vec().leak();
     Box::leak(Box::new(policy))
