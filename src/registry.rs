@@ -27,7 +27,7 @@ use keyward_limits::{
     wire::{CoordinatorCall, GetReply, PutAck},
 };
 use keyward_registry::{
-    backup::found::KvNames,
+    backup::search::KvNames,
     events::message::Message,
     object::ObjectContext,
     password::PasswordJob,

@@ -23,7 +23,7 @@ use keyward_core::{
 use keyward_gate::platform::{Platform, Waits};
 use keyward_limits::{lease::Grantor, relay, wire::CoordinatorCall};
 use keyward_registry::{
-    backup::found::{KvNames, NAMES_AT_ONCE},
+    backup::search::{KvNames, NAMES_AT_ONCE},
     events::{message::Message, sending::PATIENCE},
     password::PasswordJob,
 };

@@ -31,9 +31,8 @@ use keyward_policy::{Policy, jwk::Signed};
 
 use crate::{
     backup::{
-        behind,
-        found::{self, KvNames},
-        restore,
+        behind, restore,
+        search::{self, KvNames},
     },
     events::message::Message,
     freshness::Telling,
@@ -176,7 +175,7 @@ impl Publisher {
 
     fn next_due(&self) -> Result<Option<Timestamp>, PublishError> {
         let db = self.platform.db();
-        Ok(self.outbox().next_due()?.into_iter().chain(self.events_due()?).chain(found::due(db)?).min())
+        Ok(self.outbox().next_due()?.into_iter().chain(self.events_due()?).chain(search::due(db)?).min())
     }
 
     async fn set_alarm(&self, at: Timestamp) -> Result<(), PublishError> {

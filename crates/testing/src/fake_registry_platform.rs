@@ -25,7 +25,7 @@ use keyward_policy::{
     jwk::{Signed, software},
 };
 use keyward_registry::{
-    backup::found::{KvNames, NAMES_AT_ONCE},
+    backup::search::{KvNames, NAMES_AT_ONCE},
     events::message::Message,
     password::PasswordJob,
     publish_error::PlatformError,

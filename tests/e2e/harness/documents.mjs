@@ -59,7 +59,11 @@ const NOT_RUN = [
   ["docs/operating.md", "npx wrangler secret bulk", "the same"],
   ["docs/operating.md", "npx wrangler secret delete", "the same"],
   ["docs/operating.md", "npx wrangler rollback", "the same"],
-  ["docs/operating.md", "npx keyward restore", "needs a gate that has nothing yet; backup.test.mjs restores such a file"],
+  [
+    "docs/operating.md",
+    "npx keyward restore",
+    "needs a gate that has nothing yet; backup.test.mjs restores such a file",
+  ],
   [
     "docs/recipes.md",
     /^npm start -- --policy \S+\.toml$/,

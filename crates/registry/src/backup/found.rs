@@ -10,9 +10,9 @@ use keyward_core::{
     sql::{self, Sql, SqlError, Value as Bound},
     time::{Span, Timestamp},
 };
-use serde::Deserialize;
 use serde_json::Value;
 
+use super::search::{KvNames, search};
 use crate::{
     audit::{
         chain::AuditLog,
@@ -27,8 +27,6 @@ use crate::{
     to_json::{ToJson, object},
 };
 
-/// Most names of KV that are asked for at once.
-pub const NAMES_AT_ONCE: u32 = 50;
 /// Calls after which one event ends its part of the search: what it publishes beside it makes some, too.
 const MOST_CALLS: usize = 50;
 /// How long is waited after a failure.
@@ -38,35 +36,6 @@ pub const NAME: &str = "Found after a restore";
 /// Why one without a tenant is revoked.
 pub const REASON: &str =
     "It was made after the backup from which the Registry was restored, by a tenant that is not in that";
-
-/// Some names of KV, and where the next begin; `None` after the last.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-pub struct KvNames {
-    /// The names.
-    pub names: Vec<String>,
-    /// The platform's cursor.
-    #[serde(default)]
-    pub next: Option<String>,
-}
-
-struct Search {
-    search_from: String,
-    search_due: Timestamp,
-}
-keyward_core::from_row!(Search { search_from, search_due });
-
-/// The search that is under way, if one is.
-fn search(db: &dyn Sql) -> Result<Option<Search>, SqlError> {
-    sql::query_one(db, "SELECT search_from, search_due FROM restores WHERE search_due IS NOT NULL", &[])
-}
-
-/// When it goes on.
-///
-/// # Errors
-/// What SQLite says.
-pub fn due(db: &dyn Sql) -> Result<Option<Timestamp>, SqlError> {
-    Ok(search(db)?.map(|search| search.search_due))
-}
 
 impl Publisher {
     /// Looks at the next names of KV, if a search is under way.

@@ -13,6 +13,7 @@ pub mod found;
 pub mod page;
 pub mod read;
 pub mod restore;
+pub mod search;
 mod tables;
 
 pub use tables::TABLES;
