@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     denial::Denial,
     gate::{Identity, Permit},
+    pipeline::KnownKey,
     platform::{Platform, Waits},
     request::RequestParts,
     trace::{self, Trace},
@@ -132,6 +133,11 @@ impl<'s> Sender<'s> {
         };
         // A key of the policy's own need not have a tenant.
         Self { key_id, tenant_id: tenant_id.filter(|id| !id.is_empty()) }
+    }
+
+    /// Whose key was refused.
+    pub(crate) fn of_key(key: &'s KnownKey) -> Self {
+        Self { key_id: Some(&key.record.id), tenant_id: Some(&key.record.tenant.id) }
     }
 }
 

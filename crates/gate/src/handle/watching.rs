@@ -96,7 +96,7 @@ impl<P: Platform> Gate<'_, P> {
         let trace = Trace::of(seen.request_id, self.log().traces, traceparent.as_deref());
         let tells = self.tells(request, trace, true);
         if tells.any() {
-            let sender = Sender { key_id: key.map(|key| key.id.as_str()), tenant_id: None };
+            let sender = key.map(Sender::of_key).unwrap_or_default();
             let watched = Watched::of(self.platform, tells, seen, sender, trace, request);
             self.told(&watched, Some(denial), answer);
         }

@@ -41,7 +41,7 @@ impl CachedRecord {
     }
 
     pub fn known_key(&self) -> KnownKey {
-        KnownKey { id: self.record.id.clone(), hash: self.hash.clone() }
+        KnownKey { record: Rc::clone(&self.record), hash: self.hash.clone() }
     }
 
     /// Whether the confirmation is young enough to refuse on. With freshness 0 only this request's own is.

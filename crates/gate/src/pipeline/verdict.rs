@@ -1,7 +1,10 @@
 //! What a check comes to.
 
+use std::rc::Rc;
+
 use super::{background::BackgroundTask, open::Open};
 use crate::{denial::Denial, gate::Permit};
+use keyward_core::record::Record;
 use keyward_limits::limit::WindowState;
 
 /// A request that may pass.
@@ -31,8 +34,8 @@ pub struct Refused {
 /// A key that there is, in order or not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KnownKey {
-    /// Its id, for the log.
-    pub id: String,
+    /// What is known of it, for the log.
+    pub record: Rc<Record>,
     /// Its storage hash, under which its refusals are counted.
     pub hash: String,
 }

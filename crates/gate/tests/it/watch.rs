@@ -4,7 +4,7 @@
 
 use std::{rc::Rc, sync::LazyLock};
 
-use keyward_core::{data_point::DataPoint, secret::Secret, time::Span};
+use keyward_core::{data_point::DataPoint, record::Record, secret::Secret, time::Span};
 use keyward_gate::{
     Outcome,
     handle::OriginFailure,
@@ -95,6 +95,24 @@ fn of_a_request_that_nobody_is_told_of_nothing_is_kept() {
     assert_eq!(crosses(&platform, *REFUSED, &request), None);
     assert_eq!((logged(&platform), platform.points.take()), (vec![], vec![]));
     assert!(crosses(&platform, *ALL, &request).is_some());
+}
+
+#[test]
+fn a_refused_key_is_told_with_its_tenant_and_an_unknown_one_with_neither() {
+    let (platform, key) = published(&Record { scopes: vec![], ..record() });
+    let unknown = platform.new_key(2);
+    for (key, id, tenant_id) in [
+        (&key, Value::from(record().id), Value::from(record().tenant.id)),
+        (&unknown, Value::Null, Value::Null),
+    ] {
+        let bearer = format!("Bearer {}", key.expose());
+        let fields = [("authorization", bearer.as_str())];
+        let request =
+            Request { url: "https://gate.example/api/orders/7", fields: &fields, ..Request::default() };
+        assert!(matches!(platform.handle(*REFUSED, &request).outcome, Outcome::Answer(_)));
+        let [line] = &logged(&platform)[..] else { panic!("one line") };
+        assert_eq!((&line["keyward.key.id"], &line["keyward.tenant.id"]), (&id, &tenant_id), "{line}");
+    }
 }
 
 #[test]
