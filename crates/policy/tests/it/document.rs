@@ -19,7 +19,7 @@ fn policy(file: &str) -> Policy {
 }
 
 /// Between them they use every part of a policy.
-const POLICIES: [&str; 13] = [
+const POLICIES: [&str; 14] = [
     "keyward.toml",
     "examples/all/keyward.toml",
     "tests/e2e/policy.toml",
@@ -33,6 +33,7 @@ const POLICIES: [&str; 13] = [
     "crates/policy/tests/it/documents/real_apis.toml",
     "crates/policy/tests/it/documents/events.toml",
     "crates/policy/tests/it/documents/log.toml",
+    "crates/policy/tests/it/documents/leaks.toml",
 ];
 
 #[test]
@@ -94,6 +95,7 @@ static GOLDEN: LazyLock<Vec<String>> = LazyLock::new(|| {
         include_str!("documents/real_apis.json"),
         include_str!("documents/events.json"),
         include_str!("documents/log.json"),
+        include_str!("documents/leaks.json"),
     ];
     as_now.into_iter().chain(newer.map(str::to_owned)).collect()
 });
@@ -117,6 +119,7 @@ fn the_form_of_format_2_stays() {
         (8, "real_apis"),
         (9, "events"),
         (10, "log"),
+        (11, "leaks"),
     ]
     .map(|(at, name)| (&*GOLDEN[at], name))
     {
