@@ -2,7 +2,7 @@
 
 import { join, relative } from "node:path";
 
-import { readPolicies, realmsOf, secretsOf } from "../scripts/lib/policy.mjs";
+import { readPolicies } from "../scripts/lib/policy.mjs";
 import { refuseBusyPort } from "../scripts/lib/ports.mjs";
 import { Failure, Steps } from "../scripts/lib/progress.mjs";
 import { beTheOnlyOne } from "../scripts/lib/running.mjs";
@@ -45,7 +45,7 @@ export async function run(args) {
   const steps = new Steps(3);
   await steps.run("Checking the policy", () => write(policy));
   const policies = await readPolicies(policy, folder);
-  const { KEYWARD_SETUP_TOKEN } = devSecrets(secretsOf(realmsOf(policies)), DEV_VARS);
+  const { KEYWARD_SETUP_TOKEN } = devSecrets(policies, DEV_VARS);
   const state = join(".wrangler", `state${ownName(policy)}`);
   const log = join(OWN, "dev.log");
   const node = await nodeForWrangler();

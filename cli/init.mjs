@@ -30,7 +30,7 @@ export async function run(args) {
   lines.push(said(".gitignore", completeIgnored()));
   lines.push(said("package.json", completePackage()));
   const hadSecrets = existsSync(DEV_VARS);
-  devSecrets([], DEV_VARS);
+  devSecrets(undefined, DEV_VARS);
   lines.push(said(".dev.vars", hadSecrets ? "there already" : "written: secrets for this machine, not for git"));
   console.log(lines.join("\n"));
   console.log("\nNext:\n  npm install\n  npx keyward dev");

@@ -14,7 +14,7 @@ import { check } from "./lib/check.mjs";
 import { buildChecker, buildGate, DEPLOYED, DEV, isBuilt } from "./lib/compile.mjs";
 import { DEV_ENTRY, ENTRY, isEntry, openEnds, readConfig, refuseIncomplete } from "./lib/deployment.mjs";
 import { isMain, put, root } from "./lib/places.mjs";
-import { readPolicies, realmsOf, secretsOf } from "./lib/policy.mjs";
+import { readPolicies } from "./lib/policy.mjs";
 import { Failure, printed, runMain, Steps } from "./lib/progress.mjs";
 import { putPolicy, refuseWhileStarted } from "./lib/running.mjs";
 import { devSecrets } from "./lib/secrets.mjs";
@@ -53,7 +53,7 @@ export async function build(
   const gateFolder = dev ? await devFolder() : DEPLOYED;
   const to = out ?? gateFolder;
   if (!isStarted() && to === (await devFolder())) refuseWhileStarted();
-  if (dev) devSecrets(secretsOf(realmsOf(await readPolicies(policy))));
+  if (dev) devSecrets(await readPolicies(policy));
   await pageBuilt();
   const checker = await buildChecker(progress);
   // Before the minutes that the gate may take.

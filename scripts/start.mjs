@@ -10,7 +10,7 @@ import { parseArgs } from "node:util";
 import { build } from "./build.mjs";
 import { DEV_ENTRY, isEntry, readConfig } from "./lib/deployment.mjs";
 import { root } from "./lib/places.mjs";
-import { readPolicies, realmsOf, secretsOf } from "./lib/policy.mjs";
+import { readPolicies } from "./lib/policy.mjs";
 import { refuseBusyPort } from "./lib/ports.mjs";
 import { Failure, runMain, Steps } from "./lib/progress.mjs";
 import { beTheOnlyOne } from "./lib/running.mjs";
@@ -37,7 +37,7 @@ await runMain(async () => {
   process.env.KEYWARD_STARTED = "1";
   await steps.run("Building the Worker", (progress) => build({ dev: true }, progress));
   const policies = await readPolicies(policy);
-  const setupToken = devSecrets(secretsOf(realmsOf(policies))).KEYWARD_SETUP_TOKEN;
+  const setupToken = devSecrets(policies).KEYWARD_SETUP_TOKEN;
   await refuseBusyPort(port, "npm start -- --port");
   const state = join(".wrangler", `state${ownName(policy)}`);
   // In place of `main`, so that nobody deploys it.

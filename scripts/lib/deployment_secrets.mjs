@@ -3,7 +3,7 @@
 import { mkdirSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 
-import { readPolicies, realmsOf, secretsOf } from "./policy.mjs";
+import { readPolicies, secretsOf } from "./policy.mjs";
 import { Failure } from "./progress.mjs";
 import { appendSecrets, MADE, readSecrets, refuseUnfit, replaceSecrets } from "./secrets.mjs";
 
@@ -31,7 +31,7 @@ export function secretsFile(folder, env) {
 export async function makeSecrets({ folder, policy, rotate = false, rotateIdentity = false, env, deploy }) {
   const file = secretsFile(folder, env);
   const policies = await readPolicies(policy, folder);
-  const named = secretsOf(realmsOf(policies));
+  const named = secretsOf(policies);
   const { page = "/admin" } = policies.get(policy).admin ?? {};
 
   const known = readSecrets(file);
@@ -65,7 +65,7 @@ export async function makeSecrets({ folder, policy, rotate = false, rotateIdenti
   const others = named.filter((name) => !known[name]);
   if (others.length)
     console.log(
-      `The policy names more, which others have made: add them to the file, NAME=value a line: ${others.join(", ")}.`,
+      `The policy names more, which are not made here: add them to the file, NAME=value a line: ${others.join(", ")}.`,
     );
   const at = env === undefined ? "" : ` --env ${env}`;
   console.log(`

@@ -28,11 +28,19 @@ export async function readPolicies(path, folder = root, found = new Map()) {
 /** The realms of a policy with those that it includes, in order. */
 export const realmsOf = (policies) => [...policies.values()].flatMap(({ realm = [] }) => realm);
 
-/** Names of the secrets that realms ask for. */
-export const secretsOf = (realms) =>
-  realms
+/** Names of the secrets with which a policy's endpoints are sent events. */
+export const eventSecretsOf = (policies) =>
+  [...policies.values()]
+    .flatMap(({ admin = {} }) => Object.values(admin.events ?? {}).flatMap(({ secret }) => secret))
+    .filter(Boolean);
+
+/** Names of all secrets that a policy asks for. */
+export const secretsOf = (policies) => [
+  ...realmsOf(policies)
     .flatMap(({ jwt, webhook = {} }) => [
       ...[jwt ?? []].flat().map(({ secret }) => secret),
       ...Object.values(webhook).flatMap(({ secret }) => secret),
     ])
-    .filter(Boolean);
+    .filter(Boolean),
+  ...eventSecretsOf(policies),
+];

@@ -6,6 +6,7 @@ import { join, relative } from "node:path";
 import * as util from "node:util";
 
 import { root } from "./places.mjs";
+import { eventSecretsOf, secretsOf } from "./policy.mjs";
 import { Failure } from "./progress.mjs";
 
 /** The secrets of the gate on this machine. */
@@ -133,17 +134,19 @@ export const ANOTHER_TOKEN = "Take its line out: a random one is then made in it
 /**
  * The secrets of the gate on this machine, from such a file. Those that are not there yet are made: its own, and, at
  * random, those that a policy names.
+ * @param {Map<string, any>} policies as `readPolicies` has them
  */
-export function devSecrets(named = [], file = DEV_VARS) {
+export function devSecrets(policies = new Map(), file = DEV_VARS) {
   const known = readSecrets(file);
   refuseUnfit(file, known);
   const made = Object.entries(MADE)
     .filter(([name]) => !known[name])
     .map(([name, make]) => [name, make()]);
+  const ofEvents = eventSecretsOf(policies);
   // Hex is base64 too, whichever of the two is expected.
-  const others = named
+  const others = secretsOf(policies)
     .filter((name) => known[name] === undefined)
-    .map((name) => [name, randomBytes(32).toString("hex")]);
+    .map((name) => [name, (ofEvents.includes(name) ? "whsec_" : "") + randomBytes(32).toString("hex")]);
   const missing = Object.fromEntries([...made, ...others]);
   if (Object.keys(missing).length) {
     appendSecrets(file, "# Secrets of the gate on this machine. Not for a deployment, not for git.", missing);

@@ -2,10 +2,15 @@
 
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, before, beforeEach, describe, it } from "node:test";
 
 import { Webhook } from "standardwebhooks";
 
+import { readPolicies } from "../../scripts/lib/policy.mjs";
+import { devSecrets } from "../../scripts/lib/secrets.mjs";
 import { startGate } from "./harness/gate.mjs";
 import { startOrigin } from "./harness/origin.mjs";
 import { bearer } from "./harness/traffic.mjs";
@@ -21,18 +26,18 @@ const SECRETS = { EVENTS_SECRET: newSecret(), EVENTS_SECRET_OLD: newSecret() };
 
 /** @type {Origin} */
 let receiver;
+const section = () => `
+[admin.events.main]
+url = "http://${receiver.address}/hooks?from=keyward"
+secret = ["EVENTS_SECRET", "EVENTS_SECRET_OLD"]
+`;
 /** @type {Gate} */
 let gate;
 /** @type {Admin} */
 let owner;
 before(async () => {
   receiver = await startOrigin();
-  const section = `
-[admin.events.main]
-url = "http://${receiver.address}/hooks?from=keyward"
-secret = ["EVENTS_SECRET", "EVENTS_SECRET_OLD"]
-`;
-  gate = await startGate({ edit: (text) => text + section, secrets: SECRETS });
+  gate = await startGate({ edit: (text) => text + section(), secrets: SECRETS });
   owner = await gate.owner();
 });
 after(async () => {
@@ -92,6 +97,20 @@ describe("events", () => {
       assert.throws(() => verified(forged), /No matching signature/);
       assert.ok(!request.body.toString().includes(plaintextKey));
     }
+  });
+
+  it("are signed with the secrets that `npm start` and `keyward dev` make up for a policy", async (t) => {
+    const folder = await mkdtemp(join(tmpdir(), "keyward-events-"));
+    t.after(() => rm(folder, { recursive: true }));
+    await writeFile(join(folder, "keyward.toml"), `include = "realms.toml"\n${section()}`);
+    await writeFile(join(folder, "realms.toml"), '[[realm]]\nid = "api"\njwt = { secret = "ISSUER_SECRET" }\n');
+    const secrets = devSecrets(await readPolicies("keyward.toml", folder), join(folder, ".dev.vars"));
+    assert.ok(secrets.ISSUER_SECRET);
+    const dev = await startGate({ edit: (text) => text + section(), secrets });
+    t.after(() => dev.stop());
+    const { apiKey } = await (await dev.owner()).createKey();
+    await events("key.created", apiKey.id);
+    for (const name of Object.keys(SECRETS)) assert.ok(verified(receiver.requests[0], secrets[name]));
   });
 
   it("tell each share of a limit once", async () => {

@@ -36,9 +36,9 @@ describe("docs/recipes.md", () => {
 
       const origin = String(await freePort());
       const text = policy.text.replaceAll("9000", origin);
-      const { realm } = /** @type {{ realm: any[] }} */ (/** @type {unknown} */ (parse(text)));
       // As `npm start` makes them up.
-      const secrets = Object.fromEntries(secretsOf(realm).map((name) => [name, randomBytes(32).toString("hex")]));
+      const named = secretsOf(new Map([[file, parse(text)]]));
+      const secrets = Object.fromEntries(named.map((name) => [name, randomBytes(32).toString("hex")]));
       const gate = await startGate({ document: await check(file, () => text), secrets });
       t.after(() => gate.stop());
       const vars = Object.entries(gate.secrets).map(([name, value]) => `${name}=${value}\n`);

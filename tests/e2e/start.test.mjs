@@ -37,12 +37,12 @@ async function tried(t, policy, realms, secrets = SECRETS) {
 
 for (const policy of ["keyward.toml", ...EXAMPLES]) {
   test(`the requests that npm start prints for ${policy} answer what it says`, async (t) => {
-    const realms = realmsOf(await readPolicies(policy));
+    const policies = await readPolicies(policy);
     assert.deepEqual(
-      secretsOf(realms).filter((name) => !SECRETS[name]),
+      secretsOf(policies).filter((name) => !SECRETS[name]),
       [],
     );
-    const statuses = await tried(t, policy === "keyward.toml" ? "default" : "systems", realms);
+    const statuses = await tried(t, policy === "keyward.toml" ? "default" : "systems", realmsOf(policies));
     assert.equal(statuses.length, 4);
   });
 }

@@ -16,6 +16,7 @@ pub const POLICIES: [&str; 12] = [
     include_str!("documents/anonymous.toml"),
     include_str!("documents/events.toml"),
     include_str!("documents/log.toml"),
+    include_str!("documents/leaks.toml"),
 ];
 
 /// The policy without comments, and where in it a field's name begins and ends, and where its value does.
