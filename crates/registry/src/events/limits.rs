@@ -50,7 +50,6 @@ pub fn take(db: &dyn Sql, report: &UsageReport, now: Timestamp) -> Result<(), Sq
 /// Until when a share is not told again.
 fn until(window: Window, now: Timestamp) -> Timestamp {
     match window {
-        Window::Total => NEVER,
         Window::Month => now.next_month(),
         _ => window.length().map_or(NEVER, |length| now + length),
     }

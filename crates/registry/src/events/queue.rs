@@ -123,7 +123,7 @@ impl Queue<'_> {
     ///
     /// # Errors
     /// What SQLite says.
-    pub fn next_due(&self) -> Result<Option<Timestamp>, SqlError> {
+    pub fn next_due(&self, now: Timestamp) -> Result<Option<Timestamp>, SqlError> {
         struct State {
             due: Timestamp,
             queued: i64,
@@ -139,7 +139,9 @@ impl Queue<'_> {
         let more = "SELECT 1 FROM events WHERE number > ? LIMIT 1";
         let more = self.room()? > 0 && !self.db.run(more, &[state.queued.into()])?.is_empty();
         let next = if more { Some(Timestamp(0)) } else { head };
-        Ok(next.map(|next| next.max(state.due)))
+        let next = next.map(|next| next.max(state.due));
+        // As in `is_open`.
+        Ok(next.map(|next| if next > now + LAST_RETRY { now } else { next }))
     }
 
     /// Sends everything once more that came after this number, and what waits, also if the receiver was gone.

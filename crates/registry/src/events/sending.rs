@@ -87,7 +87,7 @@ impl Publisher {
     fn queues_due(&self) -> Result<Option<Timestamp>, PublishError> {
         let mut next = None;
         for endpoint in self.platform.policy().admin.events {
-            let due = Queue { db: self.platform.db(), endpoint }.next_due()?;
+            let due = Queue { db: self.platform.db(), endpoint }.next_due(self.platform.now())?;
             next = next.into_iter().chain(due).min();
         }
         Ok(next)
