@@ -9,7 +9,7 @@ use std::cell::Cell;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 pub use keyward_policy::key::is_tenant_code;
-use keyward_policy::{Alphabet, Hash, KeyFormat, Realm, TenantPart, key::ID_PART};
+use keyward_policy::{Alphabet, Hash, KeyFormat, Realm, StaticKey, TenantPart, key::ID_PART};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
@@ -172,6 +172,15 @@ pub fn storage_hashes(format: &KeyFormat, secrets: &Secrets, key: &str) -> Vec<S
         Hash::Sha256 => vec![format!("sha256:{}", hex(&Sha256::digest(key)))],
         Hash::HmacSha256 => keyed_names(STORAGE, &[key.as_bytes()], secrets),
     }
+}
+
+/// The key of the policy that this is.
+pub fn configured(realm: &Realm, key: &str) -> Option<&'static StaticKey> {
+    if realm.static_keys.is_empty() {
+        return None;
+    }
+    let sha256 = hex(&Sha256::digest(key));
+    realm.static_keys.iter().find(|known| known.sha256 == sha256)
 }
 
 /// Names under which a key of this realm may be stored, one that was made elsewhere last.

@@ -3,21 +3,16 @@
 use std::rc::Rc;
 
 use keyward_policy::{Realm, StaticKey};
-use sha2::{Digest, Sha256};
 
 use keyward_core::{
-    key::hex,
+    key,
     record::{Record, Tenant, TenantStatus},
     secret::Secret,
 };
 
 /// The static key that this is, as the record on which every key is decided.
 pub fn find(realm: &Realm, key: &Secret) -> Option<Rc<Record>> {
-    if realm.static_keys.is_empty() {
-        return None;
-    }
-    let sha256 = hex(&Sha256::digest(key.expose()));
-    realm.static_keys.iter().find(|key| key.sha256 == sha256).map(|found| record(realm, found))
+    key::configured(realm, key.expose()).map(|found| record(realm, found))
 }
 
 fn record(realm: &Realm, key: &StaticKey) -> Rc<Record> {

@@ -2,5 +2,7 @@
 //! steps: before the Registry's object is asked, [`report`] tells what cannot be a key of this deployment; in it, [`take`]
 //! does with the others what the policy says. The object gets their names only, never the keys.
 
+pub mod configured;
+pub mod noted;
 pub mod report;
 pub mod take;

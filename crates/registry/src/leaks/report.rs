@@ -9,6 +9,7 @@ use keyward_policy::Policy;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::configured::Configured;
 use crate::{
     error::{ApiError, Code},
     to_json::object,
@@ -35,6 +36,9 @@ pub struct Match {
 pub struct Candidate {
     /// The names under which it may be stored.
     pub names: Vec<String>,
+    /// The keys of the policy that it is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub configured: Vec<Configured>,
     /// Where it was found; empty where that is not said.
     pub url: String,
 }
@@ -56,15 +60,18 @@ pub fn read(body: &str) -> Result<Vec<Match>, ApiError> {
 }
 
 impl Match {
-    /// What the Registry is to be asked, and whether its checksum says already that this deployment has made it; `None` for
-    /// what is no key. No store is asked for that.
+    /// What the Registry is to be asked, and whether its checksum or the policy says already that it is a key of this deployment;
+    /// `None` for what is no key. No store is asked for that.
     pub fn candidate(&self, policy: &Policy, secrets: &Secrets) -> Option<(Candidate, bool)> {
         let token = self.token.as_str();
         if token.len() > LONGEST_KEY {
             return None;
         }
-        let (mut names, mut is_keyed) = (Vec::new(), false);
+        let (mut names, mut configured, mut is_keyed) = (Vec::new(), Vec::new(), false);
         for realm in policy.realms {
+            if let Some(known) = key::configured(realm, token) {
+                configured.push(Configured { realm: realm.id.to_owned(), id: known.id.to_owned() });
+            }
             if key::shape_in(realm, secrets, token) == Shape::Possible {
                 names.extend(key::names(realm, secrets, token));
                 is_keyed |= realm.key.checksum > 0 && key::is_well_formed(&realm.key, secrets, token);
@@ -72,7 +79,9 @@ impl Match {
         }
         let url = self.url.as_deref().unwrap_or_default();
         let url = url.chars().filter(char::is_ascii_graphic).take(LONGEST_URL).collect();
-        (!names.is_empty()).then_some((Candidate { names, url }, is_keyed))
+        let is_known = is_keyed || !configured.is_empty();
+        let is_one = !names.is_empty() || !configured.is_empty();
+        is_one.then_some((Candidate { names, configured, url }, is_known))
     }
 
     /// What is said of it. The scanner gets back what it has sent: in which form a hash would be written, its contract leaves

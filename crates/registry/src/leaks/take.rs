@@ -5,7 +5,11 @@ use keyward_policy::{AfterLeak, Leaks};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::report::{Candidate, MOST_MATCHES};
+use super::{
+    configured,
+    noted::{LEAKED, is_new},
+    report::{Candidate, MOST_MATCHES},
+};
 use crate::{
     admin_call::AdminCredential,
     audit::event::{Actor, AuditEvent},
@@ -21,11 +25,6 @@ use crate::{
     principal,
     to_json::object,
 };
-
-/// The action of its entries in the audit.
-pub const LEAKED: &str = "key.leaked";
-/// Most entries of one key: it may have been found in very many places.
-const MOST_ENTRIES: u32 = 20;
 
 /// What the Registry is asked.
 #[derive(Debug, Serialize, Deserialize)]
@@ -69,7 +68,10 @@ pub fn take(context: &mut RequestContext<'_>) -> HandlerResult {
         {
             changed.push(key.id.clone());
         }
-        known.push(key.is_some());
+        for key in &candidate.configured {
+            configured::tell(context, key, &candidate.url)?;
+        }
+        known.push(key.is_some() || !candidate.configured.is_empty());
     }
     Ok(Outcome::ok(object!({ "known": Value::from(known) })).publish(changed).allow_partial())
 }
@@ -103,7 +105,7 @@ fn end(
         AfterLeak::Pause if state == State::Active => Some((Ending::Paused, State::Paused)),
         AfterLeak::Revoke | AfterLeak::Pause | AfterLeak::Tell => None,
     };
-    let is_new = is_new(context, key, url)?;
+    let is_new = is_new(context, [&key.tenant_id, &key.id], url)?;
     let after = ending.as_ref().map_or(state, |(_, state)| *state);
     let changes = ending.is_some();
     if let Some((ending, _)) = ending {
@@ -120,18 +122,4 @@ fn end(
         })?;
     }
     Ok(changes)
-}
-
-/// Whether it was not noted yet that the key was found there, and there is room to.
-fn is_new(context: &RequestContext<'_>, key: &Key, url: &str) -> Result<bool, HandlerError> {
-    struct Noted {
-        entries: u32,
-        here: u32,
-    }
-    keyward_core::from_row!(Noted { entries, here });
-    let noted = "SELECT COUNT(*) AS entries, COUNT(*) FILTER (WHERE entry ->> '$.after.url' = ?) AS here
-        FROM audit WHERE tenant_id = ? AND target = ? AND action = ?";
-    let values = [url.into(), key.tenant_id.as_str().into(), key.id.as_str().into(), LEAKED.into()];
-    let noted = sql::query_one::<Noted>(context.db, noted, &values)?;
-    Ok(noted.is_none_or(|noted| noted.here == 0 && noted.entries < MOST_ENTRIES))
 }

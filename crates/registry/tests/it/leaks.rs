@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use keyward_core::{sql::Sql, time::Span};
-use keyward_policy::{Admin, AfterLeak, EventType, Leaks, Policy};
+use keyward_policy::{Admin, AfterLeak, EventType, Leaks, Policy, StaticKey};
 use keyward_registry::{
     admin_call::{AdminCall, AdminCredential},
     leaks::report::{self, MOST_MATCHES},
@@ -79,6 +79,59 @@ fn a_key_that_was_found_is_told_to_the_endpoints_of_the_policy() {
     report(&fixture, found(&fixture, &key)).expect(200);
     fixture.pass_with_alarms(Span::from_mins(1));
     assert_eq!(crate::events::types(&fixture), ["key.created", "key.leaked", "key.revoked"]);
+}
+
+/// What a configured key may look like: nothing of a realm's own format.
+const AGENT: &str = "agent-secret";
+const CONFIGURED: StaticKey = StaticKey {
+    id: "agent",
+    sha256: "cc000e626ba67bed4834794d42288b228f012823877440d2bc5a3787cc6ffce9",
+    scopes: &[],
+    tenant: None,
+    plan: None,
+};
+
+#[test]
+fn a_key_of_the_policy_that_was_found_is_one_and_the_operator_is_told_once_for_each_place() {
+    let policy = policy_with(|realm| realm.static_keys = &[CONFIGURED]);
+    let events = Vec::leak(vec![crate::events::endpoint(&EventType::ALL)]);
+    let admin = Admin { leaks: Some(REVOKES), events, ..policy.admin };
+    let policy: &'static Policy = Box::leak(Box::new(Policy { admin, ..*policy }));
+    let matches = json!([{"token": AGENT, "type": "keyward", "url": URL}, {"token": "agent-secreT", "type": "keyward"}]);
+    let matches = report::read(&matches.to_string()).unwrap();
+    let (candidate, is_known) = matches[0].candidate(policy, &secrets()).unwrap();
+    assert!(is_known && matches[1].candidate(policy, &secrets()).is_none());
+    let question = json!({"found": [candidate]});
+    let sent = format!(r#"{{"names":[],"configured":[{{"realm":"default","id":"agent"}}],"url":"{URL}"}}"#);
+    assert_eq!(serde_json::to_string(&candidate).unwrap(), sent, "what crosses to the Registry stays");
+
+    let (fixture, owner) = RegistryFixture::open_over(policy);
+    let (other, _) = fixture.tenant(&owner, "other");
+    for _ in 0..2 {
+        assert_eq!(report(&fixture, question.clone()).expect(200).body["known"], json!([true]));
+    }
+    let told = entries(&fixture, &owner);
+    assert_eq!((told.len(), entries(&fixture, &other).len()), (1, 0));
+    assert_eq!((&told[0]["target"], &told[0]["actor"]["type"]), (&json!("default/agent"), &json!("scanner")));
+    assert_eq!(told[0]["after"], json!({"status": "CONFIGURED", "url": URL}));
+    fixture.pass_with_alarms(Span::from_mins(1));
+    let received = fixture.received.borrow();
+    let [event] = &received[..] else { panic!("{received:?}") };
+    let event: Value = serde_json::from_str(&event.body).unwrap();
+    let data = json!({
+        "keyId": "agent", "name": "agent", "realm": "default", "tenantId": told[0]["tenantId"], "configured": true,
+    });
+    assert_eq!((&event["type"], &event["data"]), (&json!("key.leaked"), &data));
+}
+
+#[test]
+fn without_an_endpoint_a_key_of_the_policy_is_told_of_in_the_audit_alone() {
+    let (fixture, owner) = open(AfterLeak::Tell);
+    let question =
+        json!({"found": [{"names": [], "configured": [{"realm": "default", "id": "agent"}], "url": URL}]});
+    report(&fixture, question).expect(200);
+    assert_eq!(entries(&fixture, &owner).len(), 1);
+    assert_eq!(fixture.get(&owner, "/events").expect(200).body["events"], json!([]));
 }
 
 #[test]
