@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 /// Policies that between them have nearly every field.
-pub const POLICIES: [&str; 12] = [
+pub const POLICIES: [&str; 13] = [
     include_str!("../../../../keyward.toml"),
     include_str!("../../../../examples/bd/keyward.toml"),
     include_str!("../../../../examples/gw/keyward.toml"),
