@@ -24,6 +24,9 @@ const CLOCK_MS = 5_000;
 /** Nobody listens there, or nobody gets there. */
 const UNREACHABLE = ["ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH"];
 
+/** How to mend a part of `/readyz`, where that is not in the usual place. @type {Record<string, string>} */
+const HINTS = { jurisdiction: "See docs/operating.md, Choosing a jurisdiction." };
+
 /** @typedef {{ mark: "ok" | "WRONG" | "look", what: string, hint?: string }} Finding */
 
 const ok = (/** @type {string} */ what) => /** @type {Finding} */ ({ mark: "ok", what });
@@ -118,7 +121,9 @@ async function ofGate(base, file) {
   }
   const lacking = Object.entries(parts).filter(([, found]) => found !== "ok");
   for (const [part, found] of lacking)
-    findings.push(wrong(`${part}: ${found}`, "See docs/policy.md, [admin], and what wrangler.toml binds."));
+    findings.push(
+      wrong(`${part}: ${found}`, HINTS[part] ?? "See docs/policy.md, [admin], and what wrangler.toml binds."),
+    );
   if (!lacking.length) findings.push(ok("secrets, stores, objects and bindings are there"));
   findings.push(
     version === ownVersion()

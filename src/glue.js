@@ -105,9 +105,35 @@ export async function list(env, prefix, cursor, limit, milliseconds) {
   return JSON.stringify({ names, ...(!listed.list_complete && { next: listed.cursor }) });
 }
 
+/** The status of an object that was looked for in another jurisdiction than its policy's (RFC 9110, section 15.5.20). */
+const MISDIRECTED = 421;
+
+/** What `workerd` says where it runs by itself, as on a developer's machine: only Cloudflare's network has jurisdictions. */
+const HAS_NONE = "Jurisdiction restrictions are not implemented in workerd.";
+
 /**
- * Sends JSON text to the object of this name; the text of its answer.
+ * The object of this name, in a jurisdiction if one is named. Where there are no jurisdictions, it stands in front of the name:
+ * there, too, the objects of one are others than those without.
+ * @param {DurableObjectNamespace} objects
+ * @param {string | undefined} jurisdiction
+ * @param {string} name
+ */
+function objectOf(objects, jurisdiction, name) {
+  if (jurisdiction === undefined) return objects.get(objects.idFromName(name));
+  try {
+    const within = objects.jurisdiction(/** @type {DurableObjectJurisdiction} */ (jurisdiction));
+    return within.get(within.idFromName(name));
+  } catch (error) {
+    if (!(error instanceof Error) || error.message !== HAS_NONE) throw error;
+    return objects.get(objects.idFromName(`${jurisdiction}/${name}`));
+  }
+}
+
+/**
+ * Sends JSON text to the object of this name; the text of its answer. The host tells the object in which jurisdiction it was
+ * looked for.
  * @param {Env} env
+ * @param {string | undefined} jurisdiction
  * @param {string} binding
  * @param {string} name
  * @param {string} path
@@ -115,14 +141,17 @@ export async function list(env, prefix, cursor, limit, milliseconds) {
  * @param {number} milliseconds
  * @param {boolean} repeatable whether it does no harm twice
  */
-export async function ask(env, binding, name, path, body, milliseconds, repeatable) {
+export async function ask(env, jurisdiction, binding, name, path, body, milliseconds, repeatable) {
   let isOver = false;
   const once = async () => {
     const objects = /** @type {DurableObjectNamespace} */ (bound(env, binding, "idFromName"));
-    const response = await objects
-      .get(objects.idFromName(name))
-      .fetch(`https://object${path}`, { method: "POST", body });
+    const host = jurisdiction === undefined ? "object" : `${jurisdiction}.object`;
+    const response = await objectOf(objects, jurisdiction, name).fetch(`https://${host}${path}`, {
+      method: "POST",
+      body,
+    });
     const text = await response.text();
+    if (response.status === MISDIRECTED) throw new Error(text);
     if (response.status !== 200) throw new UnexpectedStatus(response.status);
     return text;
   };

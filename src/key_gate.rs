@@ -2,10 +2,10 @@
 
 use worker::{DurableObject, Env, Request, Response, Result, State, durable_object};
 
-use super::{clock, log::log, policy, sql::ObjectSql, stores};
+use super::{clock, jurisdiction, log::log, policy, sql::ObjectSql, stores};
 use keyward_core::{log::Event, time::Span};
 use keyward_limits::{
-    coordinator::object::CoordinatorObject,
+    coordinator::object::{CoordinatorObject, Due, WITHHELD},
     timing::{BACKGROUND_ANSWER, TRAVEL},
 };
 
@@ -19,11 +19,15 @@ pub struct KeyGate {
 
 impl DurableObject for KeyGate {
     fn new(state: State, env: Env) -> Self {
-        Self { state, env, object: CoordinatorObject::default() }
+        let jurisdiction = policy::get().and_then(|policy| policy.jurisdiction);
+        Self { state, env, object: CoordinatorObject::within(jurisdiction) }
     }
 
     /// What a call changes is stored in one synchronous turn: the runtime sends the answer only once that is on disk.
     async fn fetch(&self, mut request: Request) -> Result<Response> {
+        if let Some(refusal) = jurisdiction::refusal(&request) {
+            return refusal;
+        }
         let call = keyward_json::from_str(&request.text().await?).map_err(failed)?;
         let db = ObjectSql::new(&self.state);
         let path = request.path();
@@ -36,7 +40,11 @@ impl DurableObject for KeyGate {
 
     async fn alarm(&self) -> Result<Response> {
         let db = ObjectSql::new(&self.state);
-        if let Some(report) = self.object.ring(&db, clock::now()).map_err(failed)? {
+        if let Some(Due { report, may_be_sent }) = self.object.ring(&db, clock::now()).map_err(failed)? {
+            if let Err(misplaced) = may_be_sent {
+                log(&Event::UsageNotReported { error: &misplaced.to_string() });
+                return self.set_alarm(Some(WITHHELD)).await.and_then(|()| Response::ok(""));
+            }
             // An older build answers `{}`.
             let taken = stores::ask_registry(&self.env, &report, BACKGROUND_ANSWER).await;
             if let Err(error) = &taken {

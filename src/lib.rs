@@ -21,6 +21,7 @@ mod gate;
 mod handlers;
 mod instance;
 mod isolate;
+mod jurisdiction;
 mod key_gate;
 mod log;
 mod origin;

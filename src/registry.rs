@@ -7,7 +7,7 @@ use keyward_policy::{Policy, jwk::Signed};
 use worker::{Delay, DurableObject, Env, Request, Response, Result, State, durable_object};
 
 use super::{
-    background, clock,
+    background, clock, jurisdiction,
     log::log,
     policy,
     settings::{self, OsEntropy},
@@ -15,7 +15,7 @@ use super::{
     stores,
 };
 use keyward_core::{
-    key::kv_key,
+    key::KV_PREFIX,
     log::Event,
     record::Record,
     secret::Secret,
@@ -65,6 +65,9 @@ impl DurableObject for Registry {
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {
         let publisher = self.publisher()?;
+        if let Some(refusal) = jurisdiction::refusal(&request) {
+            return refusal;
+        }
         let body = request.text().await?;
         let (secrets, setup_token) = (settings::secrets(&self.env), self.setup_token.as_ref());
         let recovery_token = self.recovery_token.as_ref();
@@ -116,13 +119,12 @@ impl Platform for Runtime {
     }
 
     fn names<'a>(&'a self, cursor: &'a str) -> Waiting<'a, KvNames> {
-        async move { stores::names(&self.env, &kv_key(""), cursor, PATIENCE).await.map_err(platform) }
+        async move { stores::names(&self.env, KV_PREFIX, cursor, PATIENCE).await.map_err(platform) }
             .boxed_local()
     }
 
-    fn read<'a>(&'a self, hash: &'a str) -> Waiting<'a, Option<String>> {
-        async move { stores::read_text(&self.env, &kv_key(hash), PATIENCE).await.map_err(platform) }
-            .boxed_local()
+    fn read<'a>(&'a self, kv_key: &'a str) -> Waiting<'a, Option<String>> {
+        async move { stores::read_kv(&self.env, kv_key, PATIENCE).await.map_err(platform) }.boxed_local()
     }
 
     fn put<'a>(&'a self, kv_key: &'a str, text: &'a str) -> Waiting<'a, ()> {

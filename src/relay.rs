@@ -8,7 +8,7 @@ use worker::{
     wasm_bindgen_futures::spawn_local,
 };
 
-use super::{background, bindings, clock, log, settings::OsEntropy, stores};
+use super::{background, bindings, clock, jurisdiction, log, settings::OsEntropy, stores};
 use keyward_changes::{self as changes, timing::ANSWER_WITHIN};
 use keyward_core::{
     changes::{News, ReadChanges},
@@ -49,6 +49,9 @@ impl DurableObject for Relay {
     }
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {
+        if let Some(refusal) = jurisdiction::refusal(&request) {
+            return refusal;
+        }
         let hash = request.path().split('/').nth(1).unwrap_or_default().to_owned();
         if hash == changes::relay::NAME {
             let call = keyward_json::from_str(&request.text().await?).map_err(failed)?;

@@ -3,12 +3,15 @@
 use std::{cell::Cell, time::Duration};
 
 use js_sys::{Promise, Reflect, Uint8Array, futures::JsFuture};
-use keyward_policy::jwk::{MOST_SET_BYTES, Signed, UnfitKey};
+use keyward_policy::{
+    Jurisdiction,
+    jwk::{MOST_SET_BYTES, Signed, UnfitKey},
+};
 use serde::{Serialize, de::DeserializeOwned};
 use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
 use worker::{Delay, Env};
 
-use super::{bindings, clock, handlers, isolate, log, settings};
+use super::{bindings, clock, handlers, isolate, log, policy, settings};
 use keyward_changes as changes;
 use keyward_core::{
     changes::{News, ReadChanges},
@@ -45,6 +48,7 @@ extern "C" {
     #[wasm_bindgen(catch)]
     fn ask(
         env: &JsValue,
+        jurisdiction: Option<&str>,
         binding: &str,
         name: &str,
         path: &str,
@@ -107,8 +111,7 @@ impl<'a> EdgeStores<'a> {
 
 impl Platform for EdgeStores<'_> {
     async fn read(&self, kv_key: &str, within: Span) -> Result<Option<String>, CallFailed> {
-        let text = settled(read(self.env, kv_key, within.timer_ms()));
-        self.timed(|waits| &mut waits.store, text).await.map(|text| text.as_string())
+        self.timed(|waits| &mut waits.store, read_kv(self.env, kv_key, within)).await
     }
 
     async fn coordinator<T: DeserializeOwned>(
@@ -305,13 +308,16 @@ async fn answer_of<T: DeserializeOwned>(
     within: Span,
     repeatable: bool,
 ) -> Result<T, CallFailed> {
+    let policy = policy::get().ok_or_else(|| CallFailed::because("there is no policy"))?;
+    let jurisdiction = policy.jurisdiction.map(Jurisdiction::name);
     let call = serde_json::to_string(call).map_err(CallFailed::because)?;
-    let text = settled(ask(env, binding, name, path, &call, within.timer_ms(), repeatable)).await?;
+    let text =
+        settled(ask(env, jurisdiction, binding, name, path, &call, within.timer_ms(), repeatable)).await?;
     keyward_json::from_str(&text.as_string().unwrap_or_default()).map_err(CallFailed::because)
 }
 
-/// The text under a name of KV.
-pub async fn read_text(env: &Env, kv_key: &str, within: Span) -> Result<Option<String>, CallFailed> {
+/// The text under a key of KV, for a bounded time.
+pub async fn read_kv(env: &Env, kv_key: &str, within: Span) -> Result<Option<String>, CallFailed> {
     settled(read(env, kv_key, within.timer_ms())).await.map(|text| text.as_string())
 }
 

@@ -32,6 +32,7 @@ describe("a gate that has all it needs", () => {
     const parts = {
       secrets: "ok",
       kv: "ok",
+      jurisdiction: "ok",
       keyGate: "ok",
       registry: "ok",
       relay: "ok",

@@ -214,9 +214,12 @@ pub fn storage_hash(format: &KeyFormat, secrets: &Secrets, key: &str) -> String 
     storage_hashes(format, secrets, key).into_iter().next().unwrap_or_default()
 }
 
+/// What the places of keys in KV begin with.
+pub const KV_PREFIX: &str = "key:";
+
 /// The key's place in KV.
 pub fn kv_key(hash: &str) -> String {
-    format!("key:{hash}")
+    format!("{KV_PREFIX}{hash}")
 }
 
 /// What people may see of a key's beginning: the prefix, the tenant's part and `shown` random characters.

@@ -45,6 +45,7 @@ pub mod entropy;
 pub mod foreign_text;
 pub mod form;
 pub mod json;
+pub mod jurisdiction;
 pub mod key;
 pub mod link;
 pub mod log;

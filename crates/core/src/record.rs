@@ -2,17 +2,21 @@
 //! needs. A stored format: golden vectors in `tests/it/golden.rs` pin it, `docs/storage.md` describes it.
 
 use ipnet::IpNet;
-pub use keyward_policy::{Cost, MOST_IN_FLIGHT, USUAL_TRAVEL, Window};
-use serde::{Deserialize, Serialize};
+pub use keyward_policy::{Cost, Jurisdiction, MOST_IN_FLIGHT, USUAL_TRAVEL, Window};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 use crate::{strict, time::Timestamp};
 
 /// One key, as published. Never holds the key itself, only ever found by its hash.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", remote = "Self")]
 pub struct Record {
     /// Version of this format.
     pub v: Format,
+    /// Of which jurisdiction the key's objects are. Not an addition that a build may ignore, so that is version 2:
+    /// [`Record::within`] sets both.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jurisdiction: Option<Jurisdiction>,
     /// Id of the key in the admin API.
     pub id: String,
     /// The realm it belongs to; in any other it is unknown.
@@ -60,11 +64,37 @@ pub struct Record {
 /// it, too.
 pub const PAUSED: Timestamp = Timestamp(0);
 
+impl Serialize for Record {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, to)
+    }
+}
+
+/// As derived, but its version says whether it has a jurisdiction.
+impl<'de> Deserialize<'de> for Record {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let record = Self::deserialize(from)?;
+        if record.v != Format::with(record.jurisdiction) {
+            return Err(D::Error::custom(
+                "a record with a jurisdiction has version 2, one without version 1",
+            ));
+        }
+        Ok(record)
+    }
+}
+
 impl Record {
+    /// The same in the objects of this jurisdiction.
+    #[must_use]
+    pub fn within(self, jurisdiction: Option<Jurisdiction>) -> Self {
+        Self { v: Format::with(jurisdiction), jurisdiction, ..self }
+    }
+
     /// That of a live secret key with these scopes, which nothing else restricts.
     pub fn live(id: String, realm: String, tenant: Tenant, scopes: Vec<String>) -> Self {
         Self {
             v: Format::V1,
+            jurisdiction: None,
             id,
             realm,
             tenant,
@@ -92,6 +122,16 @@ pub enum Format {
     /// The first.
     #[serde(rename = "1")]
     V1,
+    /// With a jurisdiction. A build that knows none must not look for the key in other objects.
+    #[serde(rename = "2")]
+    V2,
+}
+
+impl Format {
+    /// That of what has this jurisdiction.
+    pub fn with(jurisdiction: Option<Jurisdiction>) -> Self {
+        if jurisdiction.is_some() { Self::V2 } else { Self::V1 }
+    }
 }
 
 /// What a decision needs of a tenant.

@@ -13,6 +13,7 @@ use crate::{
 };
 use keyward_core::{
     foreign_text,
+    jurisdiction::{MARKER, Marker},
     log::Event,
     order,
     registry_call::RegistryHealth,
@@ -25,7 +26,7 @@ use keyward_limits::{
     wire::{CoordinatorCall, GetReply},
 };
 
-/// A name that no key has, in KV and of an object, which keeps nothing of the question.
+/// A name that no key has: an object of this name keeps nothing of the question.
 const NOBODY: &str = "readyz";
 /// A part that takes longer than this has failed.
 const PART_WITHIN: Span = Span::from_secs(5);
@@ -165,7 +166,7 @@ pub async fn check<P: Platform>(policy: &Policy, platform: &P, cache: &RefCell<C
 }
 
 async fn look_at_all<P: Platform>(policy: &Policy, platform: &P) -> Readiness {
-    let kv = platform.read(NOBODY, PART_WITHIN);
+    let kv = platform.read(MARKER, PART_WITHIN);
     let coordinator =
         platform.coordinator::<GetReply>(NOBODY, Grantor::Coordinator, &CoordinatorCall::Get, PART_WITHIN);
     let registry = platform.registry_health(PART_WITHIN);
@@ -179,7 +180,12 @@ async fn look_at_all<P: Platform>(policy: &Policy, platform: &P) -> Readiness {
     let mut found = Readiness::default();
     let secret = |name: &str| platform.secret(name).map(|secret| secret.expose().to_owned());
     found.note("secrets", secrets(policy, secret).or(set_up));
-    found.note("kv", kv.err().map(|error| error.to_string()));
+    let (kv, misplaced) = match kv {
+        Ok(marker) => (None, Marker::check(marker.as_deref(), policy.jurisdiction).err()),
+        Err(error) => (Some(error.to_string()), None),
+    };
+    found.note("kv", kv);
+    found.note("jurisdiction", misplaced.map(|error| error.to_string()));
     found.note("keyGate", coordinator.err().map(|error| error.to_string()));
     found.note("registry", registry);
     let unbound =

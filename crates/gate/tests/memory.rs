@@ -214,6 +214,7 @@ impl Isolate {
             token: None,
         };
         let pipeline = Pipeline {
+            jurisdiction: None,
             platform: &self.platform,
             request_id: None,
             from: None,

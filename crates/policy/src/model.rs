@@ -6,6 +6,7 @@
 mod admin;
 mod data;
 mod events;
+mod jurisdiction;
 mod key;
 mod log;
 mod pattern;
@@ -16,6 +17,7 @@ mod window;
 
 pub use admin::*;
 pub use events::*;
+pub use jurisdiction::*;
 pub use key::*;
 pub use log::*;
 pub use pattern::*;
@@ -42,6 +44,9 @@ pub struct Policy {
     /// What the log says of requests.
     #[serde(default, skip_serializing_if = "Log::is_default")]
     pub log: Log,
+    /// Where the objects are; `None` for anywhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jurisdiction: Option<Jurisdiction>,
     /// The hash of its document, in lower-case hexadecimal; empty where it was not read from one.
     #[serde(skip)]
     pub sha256: DocumentHash,

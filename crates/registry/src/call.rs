@@ -57,14 +57,20 @@ impl Publisher {
             ApiError::registry_unavailable().reply(request_id)
         };
         let end = self.platform.now() + DELIVERED_WITHIN;
-        if let Err(error) = self.open().await {
-            return unavailable(Task::Opening, &error.to_string());
+        match self.open().await {
+            Ok(()) => {}
+            Err(PublishError::Misplaced(misplaced)) => {
+                self.platform.log(Task::Opening, &misplaced.to_string(), Some(request_id));
+                return ApiError::misplaced(misplaced).reply(request_id);
+            }
+            Err(error) => return unavailable(Task::Opening, &error.to_string()),
         }
         let outcome = self.decide(call, deployment, entropy, end).await;
         for notice in self.memory.notices.take() {
             self.platform.log(Task::NearlyFull, &notice, Some(request_id));
         }
         if call.method != "GET" {
+            self.mark_behind();
             self.keep_up(deployment.secrets);
         }
         if let Some(fault) = &outcome.fault {

@@ -5,6 +5,7 @@ use std::ops::{Deref, DerefMut};
 
 use keyward_core::{
     challenge::Challenge,
+    jurisdiction::Misplaced,
     order, problem,
     secret::NoSecret,
     time::{self, Span, Timestamp},
@@ -68,7 +69,7 @@ pub enum Code {
     TooManyAttempts,
     /// A store cannot answer.
     StoreUnavailable,
-    /// The deployment lacks a secret.
+    /// The deployment lacks a secret, or its policy names another jurisdiction than its data.
     NotConfigured,
     /// As many bodies as the gate may hold are being read already.
     Overloaded,
@@ -256,6 +257,15 @@ impl ApiError {
     pub fn not_configured(fault: &str, name: &str) -> Self {
         let detail =
             format!("The secret {fault}. Set it with `wrangler secret put {name}`, or in .dev.vars.");
+        Self::new(Code::NotConfigured, detail)
+    }
+
+    /// The policy names objects of another jurisdiction than the data belong to.
+    pub fn misplaced(why: Misplaced) -> Self {
+        let why = why.to_string();
+        let mut chars = why.chars();
+        let first = chars.next().map(|first| first.to_ascii_uppercase());
+        let detail: String = first.into_iter().chain(chars).chain(['.']).collect();
         Self::new(Code::NotConfigured, detail)
     }
 

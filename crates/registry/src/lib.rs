@@ -78,6 +78,7 @@ pub mod freshness;
 pub mod front;
 pub mod guard;
 pub mod handler;
+mod home;
 pub mod ids;
 pub mod input;
 pub mod keys;

@@ -24,6 +24,10 @@ pub struct Memory {
     pub latest: RefCell<Option<String>>,
     /// Tenants with surplus ended keys, for upkeep to remove, and how many bytes another key needs.
     pub over_quota: RefCell<BTreeMap<String, u64>>,
+    /// Whether KV says whose it is.
+    pub is_marked: Cell<bool>,
+    /// Whether that is being written.
+    pub is_marking: Cell<bool>,
     /// The tenants whose usage was counted in this hour.
     counted: RefCell<(Timestamp, BTreeSet<String>)>,
 }

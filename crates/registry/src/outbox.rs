@@ -113,7 +113,8 @@ impl Outbox<'_> {
         if told.is_none() && pool.is_none() {
             return Ok(None);
         }
-        let record = Record::of_pool(&tenant.of_record(), pool.unwrap_or_default(), tenant.change);
+        let record = Record::of_pool(&tenant.of_record(), pool.unwrap_or_default(), tenant.change)
+            .within(self.policy.jurisdiction);
         let told = told.is_some_and(|told| told >= tenant.change);
         Ok(Some(Publication { hash: pool_name(tenant_id), kv_key: None, record, told, restored: false }))
     }

@@ -1,6 +1,6 @@
 //! Why something could not be told, published or stored: for the log, never for a caller.
 
-use keyward_core::sql::SqlError;
+use keyward_core::{jurisdiction::Misplaced, sql::SqlError};
 
 /// What the platform said when it could not do what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -19,6 +19,9 @@ pub enum PublishError {
     /// A record could not be written as JSON.
     #[error(transparent)]
     Json(#[from] serde_json::Error),
+    /// The data belong to objects of another jurisdiction.
+    #[error(transparent)]
+    Misplaced(#[from] Misplaced),
     /// A coordinator did not answer.
     #[error("no answer in time")]
     Late,

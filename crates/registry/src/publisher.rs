@@ -49,6 +49,8 @@ use crate::{
 pub const PATIENCE: Span = Span::from_secs(5);
 /// How long after an attempt, at the earliest, the alarm rings for what is still in the outbox.
 const BACKSTOP: Span = Span::from_secs(1);
+/// The same where only another policy helps. Once there is one, the next call sets an earlier alarm.
+const MISPLACED: Span = Span::from_hours(1);
 /// Most keys that one event publishes: with two calls each, that is below the platform's limit of 1,000.
 const MOST_AT_ONCE: u32 = 400;
 /// The same after a restore, when each takes three, and KV is searched beside it.
@@ -72,8 +74,8 @@ pub trait Platform: 'static {
     fn held<'a>(&'a self, hash: &'a str) -> Waiting<'a, Option<Record>>;
     /// Some names of keys in KV: those after this cursor, which is empty at first.
     fn names<'a>(&'a self, cursor: &'a str) -> Waiting<'a, KvNames>;
-    /// What KV holds under the name of the key that is stored under this hash.
-    fn read<'a>(&'a self, hash: &'a str) -> Waiting<'a, Option<String>>;
+    /// Reads from KV.
+    fn read<'a>(&'a self, kv_key: &'a str) -> Waiting<'a, Option<String>>;
     /// Writes to KV. Dropping the future takes nothing back.
     fn put<'a>(&'a self, kv_key: &'a str, text: &'a str) -> Waiting<'a, ()>;
     /// Sets the object's one alarm.
@@ -138,13 +140,12 @@ impl Publisher {
     /// records a new policy changes.
     ///
     /// # Errors
-    /// What SQLite says, or that the alarm could not be set.
+    /// What SQLite says, that the alarm could not be set, or that the data belong to objects of another jurisdiction.
     pub async fn open(&self) -> Result<(), PublishError> {
         if !self.is_open.get() {
-            let adopted = schema::migrate(self.platform.db()).and_then(|()| {
-                realms::adopt(self.platform.db(), self.platform.policy(), self.platform.now())
-            });
-            adopted?;
+            schema::migrate(self.platform.db())?;
+            self.settle().await?;
+            realms::adopt(self.platform.db(), self.platform.policy(), self.platform.now())?;
             self.keep_alarm().await?;
             self.is_open.set(true);
         }
@@ -194,7 +195,8 @@ impl Publisher {
             if let Err(error) = self.publish_due().await {
                 self.platform.log(Task::Publishing, &error.to_string(), None);
                 // Nothing is known about the outbox: look again.
-                self.set_alarm(self.platform.now() + BACKSTOP).await?;
+                let wait = if matches!(error, PublishError::Misplaced(_)) { MISPLACED } else { BACKSTOP };
+                self.set_alarm(self.platform.now() + wait).await?;
             }
             Ok(())
         }
@@ -207,6 +209,7 @@ impl Publisher {
             // Its last page sets the alarm.
             return Ok(());
         }
+        self.mark_behind();
         self.outbox().bring_back(self.platform.now())?;
         // If these cannot be cancelled, the others are published all the same.
         if let Err(error) = delivery::cancel_overdue(self.platform.db(), self.platform.now(), MOST_AT_ONCE) {
@@ -334,6 +337,7 @@ impl Publisher {
 
     async fn put(self: &Rc<Self>, publication: Publication) -> Result<(), PublishError> {
         let Some(kv_key) = publication.kv_key else { return Ok(()) };
+        self.mark().await?;
         let record = serde_json::to_string(&publication.record)?;
         let this = Rc::clone(self);
         let put = async move { this.platform.put(&kv_key, &record).await }.boxed_local();

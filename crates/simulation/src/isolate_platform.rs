@@ -39,7 +39,16 @@ pub(crate) fn pipeline<'p, 'a>(platform: &'p IsolatePlatform<'a>) -> Pipeline<'p
     let issuers = Rc::default();
     let secrets = Ok(Rc::clone(&platform.cloud.secrets));
     let deadline = Deadline::within(platform.cloud.realm.decision_timeout, platform.now());
-    Pipeline { platform, request_id: None, from: None, memory, issuers, secrets, deadline }
+    Pipeline {
+        platform,
+        request_id: None,
+        jurisdiction: None,
+        from: None,
+        memory,
+        issuers,
+        secrets,
+        deadline,
+    }
 }
 
 /// What does there what is to be done behind an answer.

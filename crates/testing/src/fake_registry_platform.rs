@@ -13,7 +13,8 @@ use std::{
 
 use futures_util::{FutureExt, future::LocalBoxFuture};
 use keyward_core::{
-    key::kv_key,
+    jurisdiction::MARKER,
+    key::KV_PREFIX,
     record::Record,
     secret::Secret,
     sql::Sql,
@@ -136,7 +137,9 @@ impl FakeRegistryPlatform {
     /// What KV holds of a key.
     pub fn published(&self, id: &str) -> Option<Record> {
         let kv = self.kv.borrow();
-        kv.values().map(|text| keyward_json::from_str::<Record>(text).unwrap()).find(|record| record.id == id)
+        let of_keys = kv.iter().filter(|(key, _)| *key != MARKER);
+        let mut records = of_keys.map(|(_, text)| keyward_json::from_str::<Record>(text).unwrap());
+        records.find(|record| record.id == id)
     }
 
     /// Runs to the end, letting time pass whenever it waits.
@@ -264,20 +267,38 @@ impl Platform for Object {
     }
 
     fn names<'a>(&'a self, cursor: &'a str) -> Waiting<'a, KvNames> {
-        let after =
-            self.kv.borrow().keys().filter(|name| name.as_str() > cursor).cloned().collect::<Vec<_>>();
+        let after = self
+            .kv
+            .borrow()
+            .keys()
+            .filter(|name| name.starts_with(KV_PREFIX) && name.as_str() > cursor)
+            .cloned()
+            .collect::<Vec<_>>();
         let names: Vec<String> = after.iter().take(NAMES_AT_ONCE as usize).cloned().collect();
         let next = names.last().filter(|_| names.len() < after.len()).cloned();
         async move { Ok(KvNames { names, next }) }.boxed_local()
     }
 
-    fn read<'a>(&'a self, hash: &'a str) -> Waiting<'a, Option<String>> {
-        let text = self.kv.borrow().get(&kv_key(hash)).cloned();
-        async move { Ok(text) }.boxed_local()
+    fn read<'a>(&'a self, kv_key: &'a str) -> Waiting<'a, Option<String>> {
+        async move {
+            if self.kv_is_down.get() {
+                return Err(PlatformError("KV does not answer".to_owned()));
+            }
+            Ok(self.kv.borrow().get(kv_key).cloned())
+        }
+        .boxed_local()
     }
 
     fn put<'a>(&'a self, kv_key: &'a str, text: &'a str) -> Waiting<'a, ()> {
         async move {
+            // Tests count and script what is put of keys.
+            if kv_key == MARKER {
+                if self.kv_is_down.get() {
+                    return Err(PlatformError("KV does not answer".to_owned()));
+                }
+                self.kv.borrow_mut().insert(kv_key.to_owned(), text.to_owned());
+                return Ok(());
+            }
             let script = self.puts.borrow_mut().pop_front().unwrap_or(AT_ONCE);
             let script = if self.kv_is_down.get() { DOWN } else { script };
             self.kv_writes.set(self.kv_writes.get() + 1);

@@ -31,7 +31,7 @@ use std::cell::{Cell, RefCell};
 
 use keyward_core::{
     entropy::Entropy,
-    record::{Format, KeyKind, Limits, Mode, Record, Status, Tenant, TenantStatus},
+    record::{Limits, Record, Tenant, TenantStatus},
     secret::Secrets,
     sql::{Sql, SqlError, Value},
     time::{Span, Timestamp},
@@ -63,32 +63,11 @@ pub fn secrets() -> Secrets {
 
 /// An active live key with `orders:read`, 5 requests a minute, no other restriction.
 pub fn record() -> Record {
-    Record {
-        v: Format::V1,
-        id: "key_1".into(),
-        realm: "default".into(),
-        tenant: Tenant {
-            id: "tenant-1".into(),
-            code: None,
-            status: TenantStatus::Active,
-            plan: None,
-            pool: None,
-        },
-        kind: KeyKind::Secret,
-        mode: Mode::Live,
-        status: Status::Active,
-        version: 1,
-        expires_at: None,
-        scopes: vec!["orders:read".into()],
-        allowed_ips: Vec::new(),
-        allowed_origins: Vec::new(),
-        limits: Limits { per_minute: Some(5), ..Limits::default() },
-        strict: false,
-        replaced: false,
-        paused: false,
-        tenant_change: 0,
-        metadata: None,
-    }
+    let tenant =
+        Tenant { id: "tenant-1".into(), code: None, status: TenantStatus::Active, plan: None, pool: None };
+    let limits = Limits { per_minute: Some(5), ..Limits::default() };
+    let live = Record::live("key_1".into(), "default".into(), tenant, vec!["orders:read".into()]);
+    Record { version: 1, limits, ..live }
 }
 
 /// Bytes that look random and are the same each time: SHA-256 of a seed and a counter.

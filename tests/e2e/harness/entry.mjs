@@ -206,7 +206,9 @@ function wrapObjects(objects, operation) {
     };
     return { fetch };
   };
-  return { idFromName: (/** @type {string} */ name) => objects.idFromName(name), get };
+  const jurisdiction = (/** @type {DurableObjectJurisdiction} */ name) =>
+    wrapObjects(objects.jurisdiction(name), operation);
+  return { idFromName: (/** @type {string} */ name) => objects.idFromName(name), get, jurisdiction };
 }
 
 /** @param {AnalyticsEngineDataset} dataset The simulator keeps no points. */

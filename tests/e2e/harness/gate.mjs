@@ -342,11 +342,12 @@ export class Gate {
 
   /**
    * Starts the runtime again on what is stored, at the same addresses, without faults, the clock as it was;
-   * with `changes` to the options of `startGate` that say which builds.
+   * with `changes` to the options of `startGate` that say which builds, or with another policy (`document`).
    * @param {GateOptions} changes
    */
   async restart(changes = {}) {
     this.#options = { ...this.#options, ...changes };
+    this.#document = changes.document ?? this.#document;
     await this.#run();
     await this.#setClocks(this.#clock);
   }

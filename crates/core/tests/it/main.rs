@@ -2,6 +2,7 @@
 
 mod foreign_text;
 mod json;
+mod jurisdiction;
 mod keys;
 mod links;
 mod network;

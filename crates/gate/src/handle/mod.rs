@@ -437,6 +437,7 @@ impl<P: Platform> Gate<'_, P> {
             secrets: self.secrets.clone(),
             deadline: Deadline::within(within, self.platform.now()),
             request_id,
+            jurisdiction: self.policy.and_then(|policy| policy.jurisdiction),
             from: None,
         }
     }

@@ -60,7 +60,7 @@ impl<P: Platform> Pipeline<'_, P> {
         answer.map_err(|_| Unavailable)
     }
 
-    fn log_unavailable(&self, of: Dependency<'_>, error: &str) {
+    pub(super) fn log_unavailable(&self, of: Dependency<'_>, error: &str) {
         let (request_id, store) = (self.request_id, of.name());
         self.platform.log(&Event::StoreUnavailable { request_id, store, error });
     }

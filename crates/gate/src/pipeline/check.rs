@@ -25,6 +25,7 @@ use crate::{
     static_keys,
 };
 use keyward_core::{
+    jurisdiction,
     key::{self, Shape},
     record::{Cost, Limits, Record},
     secret::{Secret, Secrets},
@@ -38,6 +39,9 @@ use keyward_limits::{
 
 /// No such key, and nothing to be seen of it that would say why.
 pub(crate) const UNKNOWN: Denial = Denial::UnknownKey { slip: None };
+
+/// The store of a record that belongs to objects of another jurisdiction.
+const ELSEWHERE: &str = "KV record of another jurisdiction";
 
 /// What is seen of a key without any store: its record if it stands in the policy, and whether it may be another one.
 ///
@@ -270,6 +274,8 @@ impl<P: Platform> Pipeline<'_, P> {
                 self.not_penalized(&source)?;
                 None
             }
+            // Other objects would say that there is no such key.
+            Err(denial @ Denial::StoreUnavailable { store: ELSEWHERE }) => return Err(denial),
             // It may be a neighbour's key that could not be read: that is not counted as a failure of the
             // network.
             Err(denial) if self.may_look_up(&source, Lookup::Coordinator).is_err() => return Err(denial),
@@ -302,7 +308,7 @@ impl<P: Platform> Pipeline<'_, P> {
             if let Some(text) = text {
                 // A format that this build does not know, or no record at all.
                 let record = keyward_json::from_str(&text).map_err(|_| unavailable("KV record"))?;
-                let record = Rc::new(record);
+                let record = Rc::new(self.of_this_deployment(record, Dependency::Kv)?);
                 // For requests that arrive meanwhile: they need not read it again.
                 self.memory.borrow_mut().keep(hash, &record);
                 let epoch = self.memory.borrow().epoch();
@@ -320,7 +326,21 @@ impl<P: Platform> Pipeline<'_, P> {
                 .await
         };
         let found = self.ask_of(Dependency::Coordinator { hash, owner }, self.left(), find).await;
-        found.map(|found| found.record).map_err(|_| unavailable("KeyGate"))
+        let record = found.map_err(|_| unavailable("KeyGate"))?.record;
+        record
+            .map(|record| self.of_this_deployment(record, Dependency::Coordinator { hash, owner }))
+            .transpose()
+    }
+
+    /// The record, if its key's objects are those that the policy names. Others would count from zero.
+    fn of_this_deployment(&self, record: Record, from: Dependency<'_>) -> Result<Record, Denial> {
+        match jurisdiction::check(record.jurisdiction, self.jurisdiction) {
+            Ok(()) => Ok(record),
+            Err(misplaced) => {
+                self.log_unavailable(from, &misplaced.to_string());
+                Err(unavailable(ELSEWHERE))
+            }
+        }
     }
 
     /// A newer record takes the place of the cached one; its coordinator, asked at this moment, sent it.

@@ -3,7 +3,11 @@
 use std::{cell::RefCell, rc::Rc};
 
 use crate::{deadline::Deadline, denial::Denial, jwt::Issuers, memory::Memory, platform::Platform};
-use keyward_core::{record::Record, secret::Secrets, time::Span};
+use keyward_core::{
+    record::{Jurisdiction, Record},
+    secret::Secrets,
+    time::Span,
+};
 use keyward_limits::{routes::RouteName, used_from::UsedFrom};
 
 /// What a check needs beside the request.
@@ -20,6 +24,8 @@ pub struct Pipeline<'a, P> {
     pub deadline: Deadline,
     /// The id of the request, for the log; `None` behind an answer, where what is done is not one request's.
     pub request_id: Option<&'a str>,
+    /// The policy's jurisdiction: records of any other are refused.
+    pub jurisdiction: Option<Jurisdiction>,
     /// Where the request comes from, for a key's last use.
     pub from: Option<UsedFrom<'a>>,
 }

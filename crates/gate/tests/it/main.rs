@@ -21,6 +21,7 @@ mod identity_token;
 mod in_flight;
 mod issuers;
 mod jose_rfcs;
+mod jurisdiction;
 mod jwk_faults;
 mod jwks;
 mod jws_faults;

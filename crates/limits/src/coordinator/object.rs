@@ -12,7 +12,8 @@ use crate::{
     wire::{CoordinatorCall, UNATTRIBUTED, UsageReport, UsageTaken},
 };
 use keyward_core::{
-    record::{Format, KeyKind, Limits, Mode, POOL, Record, Status, Tenant, TenantStatus},
+    jurisdiction::{self, Misplaced},
+    record::{Jurisdiction, POOL, Record, Status, Tenant, TenantStatus},
     sql::{Sql, SqlError},
     time::{Span, Timestamp},
 };
@@ -20,15 +21,35 @@ use keyward_core::{
 /// A report that failed is sent again after this time.
 const RETRY_REPORT: Span = Span::from_mins(1);
 
+/// A report that [must not be sent](Due::may_be_sent) is looked at again after this time. If the data were moved, that is so for good;
+/// else the key's next request sets an earlier alarm.
+pub const WITHHELD: Span = Span::from_hours(1);
+
+/// A report that is due.
+#[derive(Debug)]
+pub struct Due {
+    /// It.
+    pub report: UsageReport,
+    /// Whether the Registry of the policy's jurisdiction is the key's.
+    pub may_be_sent: Result<(), Misplaced>,
+}
+
 /// The object of one key.
 #[derive(Default)]
 pub struct CoordinatorObject {
+    /// The policy's.
+    jurisdiction: Option<Jurisdiction>,
     kept: Kept,
     /// When the alarm rings, as far as is known.
     alarm_at: Cell<Option<Timestamp>>,
 }
 
 impl CoordinatorObject {
+    /// The object under a policy with this jurisdiction.
+    pub fn within(jurisdiction: Option<Jurisdiction>) -> Self {
+        Self { jurisdiction, ..Self::default() }
+    }
+
     /// Answers a call of the object of this name and stores what it changed. Afterwards [`Self::alarm_in`] is to be asked.
     /// `travel` says for a realm within which time its admitted requests reach the origin.
     ///
@@ -47,7 +68,7 @@ impl CoordinatorObject {
                 coordinator.set_travel(travel(&record.realm));
             }
             if name == UNATTRIBUTED && coordinator.record.is_none() {
-                coordinator.put(no_key());
+                coordinator.put(no_key().within(self.jurisdiction));
                 store::keep(db, coordinator, Keep::Record)?;
             }
             let answer = coordinator.answer(call, now).map_err(|error| SqlError(error.to_string()))?;
@@ -74,14 +95,19 @@ impl CoordinatorObject {
         self.alarm_at.set(Some(at));
     }
 
-    /// The alarm rings: the report to send, if there is one. What became of it goes to [`Self::reported`].
+    /// The alarm rings: the report to send, if there is one, or why it must not be sent now: the Registry of the policy's
+    /// jurisdiction knows nothing of this key. What became of it goes to [`Self::reported`].
     ///
     /// # Errors
     /// As [`Self::answer`].
-    pub fn ring(&self, db: &dyn Sql, now: Timestamp) -> Result<Option<UsageReport>, SqlError> {
+    pub fn ring(&self, db: &dyn Sql, now: Timestamp) -> Result<Option<Due>, SqlError> {
         self.alarm_at.set(None);
-        let report = self.read(db, |coordinator| coordinator.report(now))?;
-        Ok(report.filter(|report| !report.hours.is_empty()))
+        let due = |coordinator: &Coordinator| {
+            let of_key = coordinator.record.as_ref()?.jurisdiction;
+            let may_be_sent = jurisdiction::check(of_key, self.jurisdiction);
+            Some(Due { report: coordinator.report(now)?, may_be_sent })
+        };
+        Ok(self.read(db, due)?.filter(|due| !due.report.hours.is_empty()))
     }
 
     /// The Registry has taken a report, or (`None`) it did not say that it has. The time after which the alarm has to ring
@@ -111,30 +137,9 @@ impl CoordinatorObject {
 
 /// The record of the object that counts what belongs to no key: of a key that nobody has, and that passes nowhere.
 fn no_key() -> Record {
-    Record {
-        v: Format::V1,
-        id: UNATTRIBUTED.to_owned(),
-        realm: String::new(),
-        tenant: Tenant {
-            id: UNATTRIBUTED.to_owned(),
-            code: None,
-            status: TenantStatus::Inactive,
-            plan: None,
-            pool: None,
-        },
-        kind: KeyKind::Secret,
-        mode: Mode::Live,
-        status: Status::Revoked,
-        version: 1,
-        expires_at: None,
-        scopes: Vec::new(),
-        allowed_ips: Vec::new(),
-        allowed_origins: Vec::new(),
-        limits: Limits::default(),
-        strict: false,
-        replaced: false,
-        paused: false,
-        tenant_change: 0,
-        metadata: None,
-    }
+    let id = UNATTRIBUTED.to_owned();
+    let tenant =
+        Tenant { id: id.clone(), code: None, status: TenantStatus::Inactive, plan: None, pool: None };
+    let live = Record::live(id, String::new(), tenant, Vec::new());
+    Record { status: Status::Revoked, version: 1, ..live }
 }

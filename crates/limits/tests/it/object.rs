@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use keyward_core::{
-    record::{Limits, Record},
+    record::{Jurisdiction, Limits, Record},
     time::{MINUTE, Span, Timestamp},
 };
 use keyward_limits::{
@@ -58,7 +58,7 @@ impl Stage {
     }
 
     fn ring(&self) -> Option<UsageReport> {
-        self.object.ring(&self.db, self.now).unwrap()
+        self.object.ring(&self.db, self.now).unwrap().map(|due| due.report)
     }
 
     fn reported(&self, report: &UsageReport, taken: Option<&UsageTaken>) -> Option<Span> {
@@ -132,7 +132,7 @@ fn a_report_that_is_not_taken_is_sent_again_after_a_minute_and_one_that_is_taken
     assert_eq!(stage.reported(&report, Some(&TAKEN)), None);
     assert_eq!(stage.ring(), None);
     // It is known also after the object was evicted.
-    assert_eq!(CoordinatorObject::default().ring(&stage.db, stage.now).unwrap(), None);
+    assert!(CoordinatorObject::default().ring(&stage.db, stage.now).unwrap().is_none());
     assert_eq!(stage.request(), secs(300), "five minutes after the last report");
 }
 
@@ -233,4 +233,33 @@ fn another_round_begins_as_soon_as_one_is_over_also_if_its_task_began_late() {
     assert!(!ledger.begins_round(NOON));
     ledger.ends_round(NOON + Span::from_ms(3));
     assert!(ledger.begins_round(NOON + Span::from_ms(9)));
+}
+
+#[test]
+fn a_report_of_another_jurisdiction_than_the_policys_is_kept_until_the_policy_is_that_of_the_key_again() {
+    let eu = Some(Jurisdiction::Eu);
+    for (of_key, of_policy) in [(None, eu), (eu, None), (eu, Some(Jurisdiction::Us))] {
+        let mut stage = Stage { object: CoordinatorObject::within(of_key), ..Stage::of("sha256:00") };
+        stage.call(CoordinatorCall::Put { record: record().within(of_key) });
+        stage.request();
+        stage.now = NOON + Span::from_hours(1);
+        // A deployment with another policy.
+        stage.object = CoordinatorObject::within(of_policy);
+        let due = stage.object.ring(&stage.db, stage.now).unwrap().unwrap();
+        assert!(due.may_be_sent.is_err(), "{of_key:?} {of_policy:?}");
+        stage.object = CoordinatorObject::within(of_key);
+        let due = stage.object.ring(&stage.db, stage.now).unwrap().unwrap();
+        assert_eq!((accepted(&due.report), due.may_be_sent), (vec![1], Ok(())));
+    }
+}
+
+#[test]
+fn what_belongs_to_no_key_is_counted_under_the_policys_jurisdiction() {
+    let eu = Some(Jurisdiction::Eu);
+    let mut stage = Stage { object: CoordinatorObject::within(eu), ..Stage::of(UNATTRIBUTED) };
+    let refused = RefusalCounts::from([("default UNKNOWN_API_KEY".to_owned(), 1)]);
+    stage.call(CoordinatorCall::Report { refused, leases: Vec::new(), tally: None });
+    stage.now = NOON + Span::from_hours(1);
+    let due = stage.object.ring(&stage.db, stage.now).unwrap().unwrap();
+    assert_eq!(due.may_be_sent, Ok(()));
 }

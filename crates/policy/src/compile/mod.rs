@@ -57,7 +57,7 @@ use toml::de::DeTable;
 
 use crate::{
     leak::leak,
-    model::{Admin, DocumentHash, Log, Policy},
+    model::{Admin, DocumentHash, Jurisdiction, Log, Policy},
 };
 use mistake::Place;
 use plan::PlanDraft;
@@ -93,12 +93,12 @@ pub fn compile(
     let (mut drafts, mut plans) = (Vec::new(), Vec::new());
     let file = leak(file);
     report.begin(file);
-    let (admin, log) = match read(file) {
+    let Deployment { admin, log, jurisdiction } = match read(file) {
         Ok(text) => take(Source { file, text: &text, report: &report }, &mut read, &mut drafts, &mut plans),
         Err(error) => {
             let hint = "name a file that is there and is text in UTF-8, relative to the project's folder";
             report.add(&Place { file, line: 1 }, format!("the file cannot be read: {error}"), hint);
-            (admin::DEFAULT, Log::DEFAULT)
+            Deployment { admin: admin::DEFAULT, log: Log::DEFAULT, jurisdiction: None }
         }
     };
     let texts = report.texts();
@@ -109,16 +109,23 @@ pub fn compile(
     report.finish(&forms)?;
     let realms = Vec::leak(drafts.into_iter().map(|draft| draft.realm).collect());
     let plans = Vec::leak(plans.into_iter().map(|draft| draft.plan).collect());
-    Ok(Policy { admin, realms, plans, log, sha256: DocumentHash::default() })
+    Ok(Policy { admin, realms, plans, log, jurisdiction, sha256: DocumentHash::default() })
 }
 
-/// Reads the realms of one file, then those of the files that it includes. Returns its admin side and what it says of the log.
+/// What a deployment has once, whatever its policy includes.
+struct Deployment {
+    admin: Admin,
+    log: Log,
+    jurisdiction: Option<Jurisdiction>,
+}
+
+/// Reads the realms of one file, then those of the files that it includes. Returns what it says of the deployment.
 fn take(
     source: Source<'_>,
     read: &mut impl FnMut(&str) -> Result<String, ReadError>,
     drafts: &mut Vec<Draft>,
     plans: &mut Vec<PlanDraft>,
-) -> (Admin, Log) {
+) -> Deployment {
     // Some editors on Windows begin a file with a byte order mark, which says nothing in UTF-8.
     let source = Source { text: source.text.strip_prefix('\u{feff}').unwrap_or(source.text), ..source };
     source.report.has_read(source.file, source.text);
@@ -138,7 +145,11 @@ fn take(
         mask::lines(&source);
     }
     let top = Table::new(&sections::TOP, &document, source.place(&(0..0)), &source);
-    let own = (admin::read(top.get("admin")), log::read(top.get("log")));
+    let own = Deployment {
+        admin: admin::read(top.get("admin")),
+        log: log::read(top.get("log")),
+        jurisdiction: top.get("jurisdiction").and_then(|item| item.choice(&Jurisdiction::NAMES)),
+    };
     let include = top.get("include");
     let realms = match (&include, syntax.is_empty()) {
         (None, true) => top.need("realm", "[[realm]] with id, hosts, paths, origin and credentials"),
@@ -156,7 +167,7 @@ fn take(
     own
 }
 
-/// Reads the realms of an included file. Its admin side and its log do not count: a deployment has one.
+/// Reads the realms of an included file. What it says of the deployment does not count.
 fn include(
     item: &Item<'_>,
     file: &'static str,

@@ -13,7 +13,7 @@ use super::{
     webhook,
 };
 use crate::{
-    model::{EventType, MOST_IN_FLIGHT, PublicAlgorithm, Window},
+    model::{EventType, Jurisdiction, MOST_IN_FLIGHT, PublicAlgorithm, Window},
     span::Span,
 };
 
@@ -60,6 +60,7 @@ pub static TOP: Section = Section {
     name: "the policy",
     fields: &[
         field("include", TEXTS),
+        field("jurisdiction", Word(&words(&Jurisdiction::NAMES))),
         field("admin", Table(&ADMIN)),
         field("log", Table(&LOG)),
         field("plan", Entries(&Table(&PLAN))),

@@ -96,6 +96,7 @@ static GOLDEN: LazyLock<Vec<String>> = LazyLock::new(|| {
         include_str!("documents/events.json"),
         include_str!("documents/log.json"),
         include_str!("documents/leaks.json"),
+        include_str!("documents/jurisdiction.json"),
     ];
     as_now.into_iter().chain(newer.map(str::to_owned)).collect()
 });
@@ -120,6 +121,7 @@ fn the_form_of_format_2_stays() {
         (9, "events"),
         (10, "log"),
         (11, "leaks"),
+        (12, "jurisdiction"),
     ]
     .map(|(at, name)| (&*GOLDEN[at], name))
     {

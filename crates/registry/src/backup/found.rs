@@ -5,7 +5,7 @@
 use std::rc::Rc;
 
 use keyward_core::{
-    key::kv_key,
+    key::{KV_PREFIX, kv_key},
     record::{Record, Status},
     sql::{self, Sql, SqlError, Value as Bound},
     time::{Span, Timestamp},
@@ -65,7 +65,8 @@ impl Publisher {
         let db = self.platform.db();
         let unknown = unknown(db, names)?;
         for hash in &unknown {
-            let text = self.platform.read(hash);
+            let kv_key = kv_key(hash);
+            let text = self.platform.read(&kv_key);
             let Some(text) = self.within(PATIENCE, text).await? else { continue };
             match keyward_json::from_str::<Record>(&text) {
                 Ok(record) => adopt(db, &record, hash, self.platform.now())?,
@@ -83,9 +84,8 @@ impl Publisher {
 
 /// The storage hashes among these names of KV that no key has here.
 fn unknown(db: &dyn Sql, names: &[String]) -> Result<Vec<String>, SqlError> {
-    let prefix = kv_key("");
     let hashes: Vec<String> =
-        names.iter().filter_map(|name| name.strip_prefix(&prefix)).map(str::to_owned).collect();
+        names.iter().filter_map(|name| name.strip_prefix(KV_PREFIX)).map(str::to_owned).collect();
     let unknown = "SELECT value FROM json_each(?) WHERE value NOT IN (SELECT hash FROM keys)
         AND value NOT IN (SELECT hash FROM ended_imports)";
     sql::scalars(db, unknown, &[hashes.to_json().to_string().into()])

@@ -2,7 +2,7 @@
 
 use keyward_core::{
     json::object_of,
-    record::{Format, KeyKind, Limits, Mode, PAUSED, Record, Status},
+    record::{KeyKind, Limits, Mode, PAUSED, Record, Status},
     sql::{self, FromRow, Row, Sql, SqlError, Value as Bound},
     time::Timestamp,
 };
@@ -217,17 +217,14 @@ impl Key {
     pub fn record(&self, tenant: &Tenant, policy: &Policy) -> Record {
         let limits = self.limits(tenant, policy);
         let settings = self.settings.clone();
+        let told = keyward_core::record::Tenant { pool: tenant.plan.of_all(policy), ..tenant.of_record() };
+        let live = Record::live(self.id.clone(), self.realm.clone(), told, settings.scopes);
         Record {
-            v: Format::V1,
-            id: self.id.clone(),
-            realm: self.realm.clone(),
-            tenant: keyward_core::record::Tenant { pool: tenant.plan.of_all(policy), ..tenant.of_record() },
             kind: self.kind,
             mode: settings.mode,
             status: self.status,
             version: self.version,
             expires_at: if self.paused_at.is_some() { Some(PAUSED) } else { settings.expires_at },
-            scopes: settings.scopes,
             allowed_ips: settings.allowed_ips,
             allowed_origins: settings.allowed_origins,
             limits,
@@ -236,6 +233,7 @@ impl Key {
             paused: self.paused_at.is_some(),
             tenant_change: tenant.change,
             metadata: self.told_metadata(policy.realm(&self.realm)),
+            ..live.within(policy.jurisdiction)
         }
     }
 

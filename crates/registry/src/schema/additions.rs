@@ -698,4 +698,12 @@ pub const ADDITIONS: &[Addition] = &[
     ) STRICT
 ",
     },
+    Addition {
+        name: "home",
+        statements: "CREATE TABLE home (
+            one INTEGER PRIMARY KEY CHECK (one = 1),
+            jurisdiction TEXT,
+            is_marked INTEGER NOT NULL DEFAULT 0
+        ) STRICT",
+    },
 ];

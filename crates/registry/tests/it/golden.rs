@@ -221,6 +221,7 @@ fn released_additions_are_never_edited() {
         ("events", "51e251d21480b18c1f08e0fd597162fdc120a5b6787ac622fa50a85015bf149f"),
         ("metrics", "382bd30aa370d4afa617cb99a28b5ded48d34c9451de943e96978c5d8a73010d"),
         ("restores", "3a84cc4f0ebe2518e9796214047d269d86a296ddcd8b306ce05f5c3190e1f7fe"),
+        ("home", "34a808c1e48f533c74cc75fad1c209fbbf8d4f2b1ba40fc10aa07e8f2d0715a1"),
     ];
     let released = released.map(|(name, hash)| (name, hash.to_owned()));
     assert_eq!(hashes, released);

@@ -24,6 +24,7 @@ mod front_page;
 mod golden;
 mod growth;
 mod guard;
+mod home;
 mod idempotency;
 mod import;
 mod invitations;

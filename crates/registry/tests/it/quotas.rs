@@ -118,7 +118,8 @@ fn a_tenant_can_rotate_for_ever_and_its_last_ended_keys_stay_in_the_list() {
     assert_eq!(listed, newest, "those that ended first have gone");
     assert!(listed.len() >= 11, "{}", listed.len());
     let records = fixture.kv.borrow();
-    assert_eq!(records.len(), all.len(), "each is known at the gate for good");
+    let published = records.keys().filter(|key| key.starts_with("key:")).count();
+    assert_eq!(published, all.len(), "each is known at the gate for good");
     let first = records.values().find(|record| record.contains(&all[0])).unwrap();
     assert!(first.contains(r#""status":"REVOKED""#) && first.contains(r#""replaced":true"#), "{first}");
 }

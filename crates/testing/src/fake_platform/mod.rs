@@ -42,7 +42,7 @@ use keyward_limits::{
     timing::{RELAY_ANSWER, TRAVEL},
     wire::{Acquire, CoordinatorCall},
 };
-use keyward_policy::{KeyRequirement, Policy, Realm, Route};
+use keyward_policy::{Jurisdiction, KeyRequirement, Policy, Realm, Route};
 
 pub use self::request::Request;
 use crate::{NOON, Seeded, change_log::ChangeLog, clock::VirtualClock, policy::POLICY, secrets};
@@ -64,6 +64,8 @@ pub enum Fault {
 
 /// All that one isolate can see, and what it asked for.
 pub struct FakePlatform {
+    /// The policy's.
+    pub jurisdiction: Cell<Option<Jurisdiction>>,
     pub kv: RefCell<BTreeMap<String, String>>,
     pub gates: RefCell<BTreeMap<String, Coordinator>>,
     pub relays: RefCell<BTreeMap<String, Relay>>,
@@ -128,6 +130,7 @@ pub type Meanwhile = dyn Fn(&FakePlatform, &CoordinatorCall, Span);
 impl FakePlatform {
     pub fn new() -> Self {
         Self {
+            jurisdiction: Cell::default(),
             kv: RefCell::default(),
             gates: RefCell::default(),
             relays: RefCell::default(),
@@ -346,6 +349,7 @@ impl FakePlatform {
         Pipeline {
             platform: self,
             request_id: None,
+            jurisdiction: self.jurisdiction.get(),
             from: None,
             memory: Rc::clone(&self.memory),
             issuers: Rc::clone(&self.issuers),
