@@ -81,6 +81,7 @@ fn the_names_under_which_a_key_is_stored_that_was_made_elsewhere() {
 fn the_record() {
     let full = Record {
         v: Format::V1,
+        jurisdiction: None,
         id: "key_1".into(),
         realm: "default".into(),
         tenant: Tenant {
