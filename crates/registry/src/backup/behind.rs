@@ -29,10 +29,13 @@ pub const REASON: &str = "It was revoked after the backup from which the Registr
 /// What SQLite says.
 pub fn catch_up(db: &dyn Sql, held: &Record, now: Timestamp) -> Result<bool, SqlError> {
     sql::transaction(db, || {
-        let Some(key) = key::load(db, &held.tenant.id, &held.id)?.filter(|key| key.version <= held.version)
-        else {
+        // Of a tenant that the backup does not know it has become the operator's.
+        let tenant_id = "SELECT tenant_id FROM keys WHERE id = ?";
+        let Some(tenant_id) = sql::scalar::<String>(db, tenant_id, &[held.id.as_str().into()])? else {
             return Ok(false);
         };
+        let key = key::load(db, &tenant_id, &held.id)?.filter(|key| key.version <= held.version);
+        let Some(key) = key else { return Ok(false) };
         let version = i64::try_from(held.version).unwrap_or(i64::MAX);
         db.run("UPDATE keys SET version = ? WHERE id = ?", &[version.into(), key.id.as_str().into()])?;
         let key = key::Key { version: held.version, ..key };

@@ -12,7 +12,10 @@ use keyward_core::{
 };
 use serde_json::Value;
 
-use super::search::{KvNames, search};
+use super::{
+    restore,
+    search::{KvNames, search},
+};
 use crate::{
     audit::{
         chain::AuditLog,
@@ -99,7 +102,9 @@ fn adopt(db: &dyn Sql, record: &Record, hash: &str, now: Timestamp) -> Result<()
     }
     sql::transaction(db, || {
         let tenant = Tenant::load(db, &record.tenant.id)?.map(|tenant| tenant.id);
-        let Some(operator) = Tenant::operator(db)? else { return Ok(()) };
+        let (Some(operator), Some(restored_at)) = (Tenant::operator(db)?, restore::done_at(db)?) else {
+            return Ok(());
+        };
         let is_known = tenant.is_some();
         let tenant_id = tenant.unwrap_or(operator.id);
         let by = Actor::system();
@@ -126,7 +131,8 @@ fn adopt(db: &dyn Sql, record: &Record, hash: &str, now: Timestamp) -> Result<()
             // What a key may do at the admin API, nobody has granted here.
             ("admin_scopes", "[]".into()),
             ("search", format!("{}\n{}", NAME.to_lowercase(), record.id).into()),
-            ("created_at", now.into()),
+            // As those that the backup brought: its object is asked what it knows, which may be that the key was revoked.
+            ("created_at", restored_at.into()),
             ("created_by", by.view().to_string().into()),
             ("updated_at", now.into()),
             ("expires_at", record.expires_at.into()),

@@ -356,6 +356,19 @@ fn a_key_that_was_made_after_the_backup_is_found_and_can_be_revoked() {
     let (customer, _) = before.tenant(&owner, "acme");
     let of_customer = before.key(&customer, json!({})).key_id();
     before.pass_with_alarms(Span::from_mins(2));
+    // Its object was told, and KV not any more.
+    let revoked = before.key(&owner, json!({})).key_id();
+    before.kv_is_down.set(true);
+    for name in ["one", "two", "three"] {
+        before
+            .patch(&customer, &format!("/api-keys/{of_customer}"), json!({"name": name, "strict": true}))
+            .expect(200);
+        before
+            .patch(&customer, &format!("/api-keys/{of_customer}"), json!({"name": name, "strict": false}))
+            .expect(200);
+    }
+    before.post(&owner, &format!("/api-keys/{revoked}/revoke"), json!({})).expect(200);
+    assert_eq!(before.published(&revoked).unwrap().status, Status::Active);
     let record = before.record(&made);
 
     let after = lost(&before, &pages);
@@ -371,6 +384,8 @@ fn a_key_that_was_made_after_the_backup_is_found_and_can_be_revoked() {
     assert_eq!(after.published(&of_customer).unwrap().status, Status::Revoked);
     after.get(&owner, &format!("/api-keys/{ended}")).refused(404, "NOT_FOUND");
     assert_eq!(status(&after, &owner, &known), "ACTIVE");
+    assert_eq!(status(&after, &owner, &revoked), "REVOKED");
+    assert_eq!(after.published(&revoked).unwrap().status, Status::Revoked);
     assert_eq!(rows(&after, "SELECT 1 FROM restores WHERE search_due IS NOT NULL").len(), 0, "it is done");
 }
 
