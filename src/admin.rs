@@ -173,7 +173,7 @@ impl AdminPort for Front<'_> {
     }
 
     async fn count(&self, Failures { counted, held_back, site }: &Failures) {
-        // Whatever became of the body, nobody waits with it any more.
+        // Whatever happened to the body, nobody waits with it any more.
         drop(self.held.take());
         self.gate.count_failure((counted, held_back), site.as_deref(), self.caller).await;
     }

@@ -48,7 +48,7 @@ const MOST_READ = 256 * 1024;
  * @property {string} requestId
  * @property {string | undefined} url the target, or undefined for the request's own URL
  * @property {string} open names the request while it is open (crates/gate/src/pipeline/open.rs); empty if it is not
- * @property {string} watched what is to be told of the request (crates/gate/src/watch.rs); empty if nothing is
+ * @property {string} watched what is told of the request (crates/gate/src/watch.rs); empty if nothing is
  * @property {string[]} credentials names, in lower case, of headers with a credential, which the origin must not see
  * @property {string[]} set names and values to set in the request, in turn
  * @property {string[]} answerSet the same for the response

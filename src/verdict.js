@@ -95,7 +95,7 @@ export async function carryOut(verdict, request, env, context) {
 }
 
 /**
- * Forwards a request, and tells of it where somebody is to be told.
+ * Forwards a request, and tells of it where somebody follows it.
  * @param {Way} way
  * @param {Request} request
  * @param {object} env

@@ -15,7 +15,7 @@ pub fn of_answer(answer: &Answer) -> String {
 }
 
 /// `f` and the profile's number; the request's id; the URL, if it is not the request's own; what names the request while it is
-/// open, if it is; what is to be told of it, if anything is; headers with credentials. Then names
+/// open, if it is; what is told of it, if anything is; headers with credentials. Then names
 /// and values, an empty line at the end of each list: what is set in the request, what is set in the answer, and what is
 /// added to lists of the answer.
 pub fn of_forward(forward: &Forward, request_id: &str, watched: Option<&Watched>) -> String {

@@ -5,5 +5,5 @@ export const keyApi = (id: string) => `/api-keys/${encodeURIComponent(id)}` as c
 export const keyUsageApi = (id: string) => `${keyApi(id)}/usage` as const;
 export const tenantApi = (id: string) => `/tenants/${encodeURIComponent(id)}` as const;
 export const memberApi = (id: string) => `/members/${encodeURIComponent(id)}` as const;
-/** What became of a request. */
+/** What happened to a request. */
 export const requestPage = (id: string) => `/routes?request=${id}`;

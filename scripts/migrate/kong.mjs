@@ -66,7 +66,7 @@ await runMain(() => {
 });
 
 /**
- * When a key ends that had so many seconds left when the dump was made.
+ * When a key ends that had this many seconds left when the dump was made.
  * @param {ImportFile} file
  * @param {string} where
  * @param {number} ttl
@@ -122,7 +122,7 @@ function fixed(config) {
 }
 
 /**
- * The same of rate-limiting-advanced, whose windows are so many seconds long.
+ * The same of rate-limiting-advanced, whose windows are given in seconds.
  * @param {any} config
  * @param {string} name
  * @returns {[string | undefined, number, string][]}

@@ -1,4 +1,4 @@
-// The screen of routes, and what became of a request that somebody names by its id. In Chromium, against the built Worker.
+// The screen of routes, and what happened to a request that somebody names by its id. In Chromium, against the built Worker.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";

@@ -307,7 +307,7 @@ function Callers({ realm, needs, methods }: Pick<Route, "realm" | "needs" | "met
   );
 }
 
-/** What became of a request that somebody names by its id. */
+/** What happened to a request that somebody names by its id. */
 function Request({ first }: { first: string }) {
   const [id, setId] = useState(first);
   return (

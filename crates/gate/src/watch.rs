@@ -34,7 +34,7 @@ pub const TIMING_SECRET: &str = "KEYWARD_TIMING_TOKEN";
 /// The header that says them.
 pub const SERVER_TIMING: &str = "Server-Timing";
 
-/// Who is to be told, as the deployment has it.
+/// Who follows requests, as the deployment has it.
 #[derive(Clone, Debug, Default)]
 pub struct Watchers {
     /// What an operator shows who asks for times; `None` if nobody may.
@@ -141,7 +141,7 @@ impl<'s> Sender<'s> {
     }
 }
 
-/// A request of which somebody is to be told.
+/// A request that somebody follows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Watched {
     tells: Tells,

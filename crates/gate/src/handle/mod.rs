@@ -69,7 +69,7 @@ pub struct Gate<'a, P> {
     pub issuers: Rc<Issuers>,
     /// The deployment's secrets, or that there are none.
     pub secrets: Result<Rc<Secrets>, Denial>,
-    /// Who is to be told of requests.
+    /// Who follows requests.
     pub watchers: Watchers,
 }
 

@@ -96,7 +96,7 @@ impl CoordinatorObject {
     }
 
     /// The alarm rings: the report to send, if there is one, or why it must not be sent now: the Registry of the policy's
-    /// jurisdiction knows nothing of this key. What became of it goes to [`Self::reported`].
+    /// jurisdiction knows nothing of this key. What happened to it goes to [`Self::reported`].
     ///
     /// # Errors
     /// As [`Self::answer`].

@@ -34,7 +34,7 @@ pub fn number(client_id: u32) -> u32 {
     client_id % RELAYS
 }
 
-/// Requests that a key's tightest limit admits from which on an isolate that meets the key asks a relay first: so many isolates
+/// Requests that a key's tightest limit admits from which on an isolate that meets the key asks a relay first: that many isolates
 /// may meet it at once that its object could not answer them.
 const CROWD_IS_POSSIBLE: u32 = 3_000;
 

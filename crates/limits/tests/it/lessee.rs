@@ -122,7 +122,7 @@ fn a_clock_that_is_set_back_again_and_again_by_a_little_makes_no_lease_longer() 
     assert!(passed > 90, "it is not given up: {passed}");
 }
 
-/// When it asks for more, of requests at this pace under a lease of so many: each number of a request that does.
+/// When it asks for more, of requests at this pace under a lease of this many: each number of a request that does.
 fn renewals(requests: u32, via: RouteHint, pace: i64) -> Vec<i64> {
     let mut lessee = Lessee::default();
     lessee.add_lease(

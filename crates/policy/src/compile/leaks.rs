@@ -1,4 +1,4 @@
-//! `[admin.leaks]`: what becomes of keys that a scanner has found in public.
+//! `[admin.leaks]`: what happens to keys that a scanner has found in public.
 
 use super::{address::https_url, reader::Item};
 use crate::model::{AfterLeak, Leaks};

@@ -31,20 +31,20 @@ pub struct Admin {
     /// Who is told what happens to keys.
     #[serde(default, deserialize_with = "list", skip_serializing_if = "<[_]>::is_empty")]
     pub events: &'static [EventEndpoint],
-    /// What becomes of keys that a scanner has found in public; `None` where reports are not taken.
+    /// What happens to keys that a scanner has found in public; `None` where reports are not taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leaks: Option<Leaks>,
 }
 
 /// Reports of keys that were found in public.
 pub struct Leaks {
-    /// What becomes of a key.
+    /// What happens to a key.
     pub then: AfterLeak,
     /// Where the scanner publishes the keys that it signs with.
     pub keys_url: &'static str,
 }
 
-/// What becomes of a key that was found in public. In any case the audit says that it was.
+/// What happens to a key that was found in public. In any case the audit says that it was.
 pub enum AfterLeak {
     /// It is revoked.
     Revoke,

@@ -7,9 +7,9 @@ policy_data! {
 pub struct Log {
     /// Which requests have a line.
     pub requests: LoggedRequests,
-    /// Of the requests that pass, one in so many has one, where they are sampled.
+    /// Of the requests that pass, one in this many has one, where they are sampled.
     pub one_in: u32,
-    /// What becomes of a client's `traceparent`.
+    /// What happens to a client's `traceparent`.
     pub traces: Traces,
 }
 
@@ -25,7 +25,7 @@ pub enum LoggedRequests {
     All,
 }
 
-/// What becomes of the trace that a client's request belongs to (W3C Trace Context, section 3.4).
+/// What happens to the trace that a client's request belongs to (W3C Trace Context, section 3.4).
 pub enum Traces {
     /// It goes on.
     Continue,

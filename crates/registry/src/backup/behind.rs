@@ -15,7 +15,6 @@ use crate::{
         chain::AuditLog,
         event::{Actor, AuditEvent},
     },
-    enum_text::text_of,
     keys::key::{self, State},
     to_json::object,
 };
@@ -41,16 +40,8 @@ pub fn catch_up(db: &dyn Sql, held: &Record, now: Timestamp) -> Result<bool, Sql
         let key = key::Key { version: held.version, ..key };
         let revoked = held.status == Status::Revoked && key.state(now) != State::Revoked;
         let by = Actor::system();
-        let changes = if revoked {
-            vec![
-                ("status", text_of(Status::Revoked).into()),
-                ("revoked_at", now.into()),
-                ("revoked_by", by.view().to_string().into()),
-                ("revoke_reason", REASON.into()),
-            ]
-        } else {
-            Vec::new()
-        };
+        let changes =
+            if revoked { key::revocation(now, &by.view(), Some(REASON)).into() } else { Vec::new() };
         key::store(db, &key, now, changes)?;
         if !revoked {
             return Ok(true);

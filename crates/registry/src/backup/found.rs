@@ -22,6 +22,7 @@ use crate::{
         event::{Actor, AuditEvent},
     },
     enum_text::text_of,
+    keys::key,
     publish_error::PublishError,
     publisher::{PATIENCE, Publisher},
     rows,
@@ -121,7 +122,6 @@ fn adopt(db: &dyn Sql, record: &Record, hash: &str, now: Timestamp) -> Result<()
             ("prefix", "".into()),
             ("last4", "".into()),
             ("hash", hash.into()),
-            ("status", text_of(if is_known { Status::Active } else { Status::Revoked }).into()),
             ("version", version.into()),
             ("scopes", text(&record.scopes)),
             ("allowed_ips", text(&nets)),
@@ -140,12 +140,10 @@ fn adopt(db: &dyn Sql, record: &Record, hash: &str, now: Timestamp) -> Result<()
             ("publish_due", now.into()),
         ];
         columns.extend(rows::limit_columns(record.limits));
-        if !is_known {
-            columns.extend([
-                ("revoked_at", now.into()),
-                ("revoked_by", by.view().to_string().into()),
-                ("revoke_reason", REASON.into()),
-            ]);
+        let status = if is_known { Status::Active } else { Status::Revoked };
+        match status {
+            Status::Active => columns.push(("status", text_of(status).into())),
+            Status::Revoked => columns.extend(key::revocation(now, &by.view(), Some(REASON))),
         }
         rows::insert(db, "keys", &columns)?;
         AuditLog::of_alarm(db, now).append(&AuditEvent {
@@ -154,7 +152,7 @@ fn adopt(db: &dyn Sql, record: &Record, hash: &str, now: Timestamp) -> Result<()
             action: "key.found",
             target: &record.id,
             before: Value::Null,
-            after: object!({ "status": if is_known { Status::Active } else { Status::Revoked }, "scopes": record.scopes }),
+            after: object!({ "status": status, "scopes": record.scopes }),
         })
     })
 }

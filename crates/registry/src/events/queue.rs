@@ -22,7 +22,7 @@ const MOST_QUEUED: u32 = 500;
 /// Most characters that are kept of why an attempt failed.
 const LONGEST_ERROR: usize = 200;
 
-/// What became of an attempt.
+/// How an attempt ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// It was taken.
@@ -88,7 +88,7 @@ impl Queue<'_> {
         })
     }
 
-    /// Notes what became of an attempt.
+    /// Notes how an attempt ended.
     ///
     /// # Errors
     /// What SQLite says.

@@ -1,7 +1,7 @@
 //! Changing a key that there is: the one way in which it is written.
 
 use keyward_core::{
-    record::{PAUSED, Status},
+    record::PAUSED,
     sql::{SqlError, Value as Bound},
     time::Timestamp,
 };
@@ -11,7 +11,6 @@ use serde_json::Value;
 use crate::{
     authorise::Authorised,
     context::RequestContext,
-    enum_text::text_of,
     keys::{
         key::{self, Key},
         settings::Settings,
@@ -89,12 +88,7 @@ impl Authorised<Change<'_>> {
             Ending::None => settings.columns(&key.id, &key.prefix, &key.last4),
             Ending::Revoked { by, reason } => {
                 let mut changes = resumed();
-                changes.extend([
-                    ("status", text_of(Status::Revoked).into()),
-                    ("revoked_at", context.now.into()),
-                    ("revoked_by", by.to_string().into()),
-                    ("revoke_reason", reason.clone().into()),
-                ]);
+                changes.extend(key::revocation(context.now, by, reason.as_deref()));
                 changes
             }
             Ending::Paused => vec![

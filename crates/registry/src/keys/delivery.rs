@@ -6,7 +6,7 @@
 use keyward_core::{
     record::Status,
     secret::Secret,
-    sql::{self, Sql, SqlError, Value as Bound},
+    sql::{self, Sql, SqlError},
     time::{Span, Timestamp},
 };
 use serde_json::Value;
@@ -18,7 +18,6 @@ use crate::{
     },
     call_state::Introduced,
     context::RequestContext,
-    enum_text::text_of,
     error::{ApiError, Code},
     handler::HandlerError,
     keys::key::{self, Key},
@@ -100,13 +99,8 @@ fn cancel(db: &dyn Sql, log: &AuditLog<'_>, id: &str) -> Result<(), SqlError> {
         return Ok(());
     }
     let now = log.now;
-    let changes: Vec<(&str, Bound)> = vec![
-        ("status", text_of(Status::Revoked).into()),
-        ("revoked_at", now.into()),
-        ("revoked_by", Actor::system().view().to_string().into()),
-        ("revoke_reason", REASON.into()),
-    ];
-    key::store(db, &key, now, changes)?;
+    let changes = key::revocation(now, &Actor::system().view(), Some(REASON));
+    key::store(db, &key, now, changes.into())?;
     log.append(&AuditEvent {
         tenant_id: &key.tenant_id,
         actor: &Actor::system(),

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::{
     context::RequestContext,
+    enum_text::text_of,
     error::{ApiError, Code},
     freshness::Freshness,
     handler::HandlerError,
@@ -177,6 +178,16 @@ pub fn load(db: &dyn Sql, tenant_id: &str, id: &str) -> Result<Option<Key>, SqlE
 pub fn load_due(db: &dyn Sql, id: &str, by: Option<Timestamp>) -> Result<Option<Key>, SqlError> {
     let due = "SELECT * FROM keys WHERE id = ? AND publish_due <= COALESCE(?, publish_due)";
     sql::query_one(db, due, &[id.into(), by.into()])
+}
+
+/// The columns of a key that is revoked. `by`: whoever did it, as the API shows it.
+pub(crate) fn revocation(now: Timestamp, by: &Value, reason: Option<&str>) -> [(&'static str, Bound); 4] {
+    [
+        ("status", text_of(Status::Revoked).into()),
+        ("revoked_at", now.into()),
+        ("revoked_by", by.to_string().into()),
+        ("revoke_reason", reason.map(Bound::from).into()),
+    ]
 }
 
 pub(crate) fn store(
