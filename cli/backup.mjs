@@ -69,7 +69,8 @@ async function signIn(gate) {
   if (!email || !password) throw new Failure("nobody is named who asks", HELP);
   const headers = { "Content-Type": "application/json" };
   const answer = await call(gate, "POST", "/session", headers, JSON.stringify({ email, password }));
-  if (answer.status !== 201) throw refusalOf(gate, answer, "Are KEYWARD_EMAIL and KEYWARD_PASSWORD right?");
+  const hint = answer.status === 401 ? "Are KEYWARD_EMAIL and KEYWARD_PASSWORD right?" : undefined;
+  if (answer.status !== 201) throw refusalOf(gate, answer, hint);
   return JSON.parse(answer.text).token;
 }
 
