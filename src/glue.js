@@ -255,6 +255,7 @@ const ALGORITHMS = {
   PS512: { name: "RSA-PSS", hash: "SHA-512", saltLength: 64 },
   ES256: { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" },
   ES384: { name: "ECDSA", namedCurve: "P-384", hash: "SHA-384" },
+  ES512: { name: "ECDSA", namedCurve: "P-521", hash: "SHA-512" },
   EdDSA: { name: "Ed25519" },
 };
 

@@ -48,7 +48,8 @@ pub fn run(data: &[u8]) {
             (Some("RSA"), _) => &all[..6],
             (Some("EC"), Some("P-256")) => &all[6..7],
             (Some("EC"), Some("P-384")) => &all[7..8],
-            (Some("OKP"), Some("Ed25519")) => &all[8..9],
+            (Some("EC"), Some("P-521")) => &all[8..9],
+            (Some("OKP"), Some("Ed25519")) => &all[9..10],
             other => panic!("a key of {other:?} is used"),
         };
         let usable: Vec<_> = all.iter().filter(|algorithm| key.takes(**algorithm)).collect();

@@ -50,7 +50,7 @@ test("the platform finds right and wrong what the crates do, and knows the same 
       const outcome = `${algorithm} ${right ?? isKey}`;
       tried.set(outcome, (tried.get(outcome) ?? 0) + 1);
     }
-    const names = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"];
+    const names = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"];
     for (const name of names) {
       assert.ok(tried.get(`${name} true`) > 3 && tried.get(`${name} false`) > 3, `${name} was tried`);
     }

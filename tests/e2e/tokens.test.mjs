@@ -59,7 +59,7 @@ async function publish(...signers) {
 
 describe("tokens that pass", () => {
   it("of each algorithm, with what the origin is told of them", async () => {
-    const names = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA", "Ed25519"];
+    const names = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"];
     const signers = await Promise.all(names.map((name) => newSigner(name, `key-${name}`)));
     await publish(...signers);
     for (const [at, signer] of signers.entries()) {

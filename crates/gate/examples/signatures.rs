@@ -60,7 +60,7 @@ fn keys() -> Vec<Value> {
             keys.push(json!({ "kty": "RSA", "n": encode(number), "e": encode(exponent) }));
         }
     }
-    for (curve, bytes) in [("P-256", 32), ("P-384", 48)] {
+    for (curve, bytes) in [("P-256", 32), ("P-384", 48), ("P-521", 66)] {
         for [x, y] in [[0, 0], [0, 1], [0xff, 0xff], [1, 0xff]] {
             let number = |byte| encode(vec![byte; bytes]);
             keys.push(json!({ "kty": "EC", "crv": curve, "x": number(x), "y": number(y) }));

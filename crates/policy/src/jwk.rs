@@ -46,6 +46,7 @@ enum Material {
     Rsa { n: Vec<u8>, e: &'static [u8] },
     P256 { x: [u8; 32], y: [u8; 32] },
     P384 { x: [u8; 48], y: [u8; 48] },
+    P521 { x: [u8; 66], y: [u8; 66] },
     Ed25519 { x: [u8; 32] },
 }
 
@@ -83,9 +84,10 @@ impl UnfitKey {
     pub fn refused(key: &PublicKey, reason: &str) -> Self {
         match key.material {
             Material::Rsa { .. } => Self::new(format!("is no RSA key: {reason}")),
-            Material::P256 { .. } | Material::P384 { .. } | Material::Ed25519 { .. } => {
-                Self(OFF_THE_CURVE.to_owned())
-            }
+            Material::P256 { .. }
+            | Material::P384 { .. }
+            | Material::P521 { .. }
+            | Material::Ed25519 { .. } => Self(OFF_THE_CURVE.to_owned()),
         }
     }
 }
@@ -174,6 +176,7 @@ impl PublicKey {
             Material::Rsa { n, .. } => signature.len() == n.len(),
             Material::P256 { .. } => signature.len() == 64,
             Material::P384 { .. } => signature.len() == 96,
+            Material::P521 { .. } => signature.len() == 132,
             Material::Ed25519 { .. } => signature
                 .split_first_chunk()
                 .filter(|(_, s)| s.len() == 32)
@@ -193,6 +196,9 @@ impl PublicKey {
             Material::P384 { x, y } => {
                 format!(r#"{{"kty":"EC","crv":"P-384","x":"{}","y":"{}"}}"#, text(x), text(y))
             }
+            Material::P521 { x, y } => {
+                format!(r#"{{"kty":"EC","crv":"P-521","x":"{}","y":"{}"}}"#, text(x), text(y))
+            }
             Material::Ed25519 { x } => format!(r#"{{"kty":"OKP","crv":"Ed25519","x":"{}"}}"#, text(x)),
         }
     }
@@ -205,6 +211,7 @@ impl Material {
             Self::Rsa { .. } => PublicAlgorithm::Rs256,
             Self::P256 { .. } => PublicAlgorithm::Es256,
             Self::P384 { .. } => PublicAlgorithm::Es384,
+            Self::P521 { .. } => PublicAlgorithm::Es512,
             Self::Ed25519 { .. } => PublicAlgorithm::EdDsa,
         }
     }
@@ -218,6 +225,7 @@ impl Material {
             }
             Self::P256 { .. } => algorithm == A::Es256,
             Self::P384 { .. } => algorithm == A::Es384,
+            Self::P521 { .. } => algorithm == A::Es512,
             Self::Ed25519 { .. } => algorithm == A::EdDsa,
         }
     }
@@ -248,6 +256,9 @@ impl Jwk {
             }
             ("EC", Some("P-384")) => {
                 Ok(Material::P384 { x: coordinate(&self.x, "x")?, y: coordinate(&self.y, "y")? })
+            }
+            ("EC", Some("P-521")) => {
+                Ok(Material::P521 { x: coordinate(&self.x, "x")?, y: coordinate(&self.y, "y")? })
             }
             // The platform would take any 32 bytes for a key.
             ("OKP", Some("Ed25519")) => {

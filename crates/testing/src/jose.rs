@@ -195,6 +195,7 @@ pub const ALL: &[PublicAlgorithm] = &[
     PublicAlgorithm::Ps512,
     PublicAlgorithm::Es256,
     PublicAlgorithm::Es384,
+    PublicAlgorithm::Es512,
     PublicAlgorithm::EdDsa,
 ];
 

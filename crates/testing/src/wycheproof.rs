@@ -77,6 +77,7 @@ pub fn ecdsa() -> Vec<Vector> {
     for (file, name, curve) in [
         (Ecdsa::EcdsaSecp256r1Sha256P1363, "ES256", "P-256"),
         (Ecdsa::EcdsaSecp384r1Sha384P1363, "ES384", "P-384"),
+        (Ecdsa::EcdsaSecp521r1Sha512P1363, "ES512", "P-521"),
     ] {
         collect!(all, ecdsa::TestSet::load(file).unwrap(), name, |key| ec(curve, key), AS_WRITTEN);
     }
@@ -93,6 +94,8 @@ pub fn other_ecdsa() -> Vec<Vector> {
         (Ecdsa::EcdsaSecp384r1Sha384, "ES384", "P-384"),
         (Ecdsa::EcdsaSecp384r1Sha512P1363, "ES384", "P-384"),
         (Ecdsa::EcdsaSecp384r1Shake256P1363, "ES384", "P-384"),
+        (Ecdsa::EcdsaSecp521r1Sha512, "ES512", "P-521"),
+        (Ecdsa::EcdsaSecp521r1Shake256P1363, "ES512", "P-521"),
     ] {
         collect!(all, ecdsa::TestSet::load(file).unwrap(), name, |key| ec(curve, key), NEVER);
     }

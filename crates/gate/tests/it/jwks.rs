@@ -47,7 +47,7 @@ fn with(key: Key, name: &str, value: Value) -> Value {
 #[test]
 fn keys_that_are_not_known_here_do_not_spoil_the_others() {
     let set = set_of(&[
-        json!({ "kty": "EC", "crv": "P-521", "kid": "a", "x": "AA", "y": "AA" }),
+        json!({ "kty": "EC", "crv": "secp256k1", "kid": "a", "x": "AA", "y": "AA" }),
         json!({ "kty": "OKP", "crv": "X25519", "kid": "b", "x": "AA" }),
         json!({ "kty": "AKP", "alg": "ML-DSA-44", "pub": "AA" }),
         json!({ "kid": 17 }),
@@ -131,7 +131,7 @@ fn a_key_that_can_verify_nothing_is_not_taken_and_the_reason_is_told() {
         (with(Key::Ec, "y", Key::Ec.jwk()["x"].clone()), "not a point of its curve"),
         (with(Key::Ec, "crv", json!("P-384")), "another length than 48 bytes"),
         (with(Key::Ec, "crv", json!("secp256k1")), r#"the curve "secp256k1""#),
-        (with(Key::Ec, "crv", json!("P-521")), r#"the curve "P-521""#),
+        (with(Key::Ec, "crv", json!("P-521")), "another length than 66 bytes"),
         (with(Key::Ed, "x", json!(odd(31))), "another length than 32 bytes"),
         (with(Key::Ed, "x", json!("")), "another length than 32 bytes"),
         (with(Key::Ed, "x", json!(encode([&[2][..], &[0; 31]].concat()))), "not a point of its curve"),

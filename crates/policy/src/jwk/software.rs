@@ -29,7 +29,7 @@ pub fn verify(Signed { key, algorithm, text, signature }: Signed<'_>) -> Result<
                 A::Ps256 => rsa::<Sha256>(&key, Pss::<Sha256>::new(), text, signature),
                 A::Ps384 => rsa::<Sha384>(&key, Pss::<Sha384>::new(), text, signature),
                 A::Ps512 => rsa::<Sha512>(&key, Pss::<Sha512>::new(), text, signature),
-                A::Es256 | A::Es384 | A::EdDsa => false,
+                A::Es256 | A::Es384 | A::Es512 | A::EdDsa => false,
             })
         }
         (Material::P256 { x, y }, _) => {
@@ -43,6 +43,12 @@ pub fn verify(Signed { key, algorithm, text, signature }: Signed<'_>) -> Result<
             let key = key.map_err(|error| refused(&error))?;
             let signature = p384::ecdsa::Signature::from_slice(signature);
             Ok(algorithm == A::Es384 && signature.is_ok_and(|signature| key.verify(text, &signature).is_ok()))
+        }
+        (Material::P521 { x, y }, _) => {
+            let key = p521::ecdsa::VerifyingKey::from_sec1_bytes(&uncompressed(x, y));
+            let key = key.map_err(|error| refused(&error))?;
+            let signature = p521::ecdsa::Signature::from_slice(signature);
+            Ok(algorithm == A::Es512 && signature.is_ok_and(|signature| key.verify(text, &signature).is_ok()))
         }
         (Material::Ed25519 { x }, _) => {
             let key = ed25519_dalek::VerifyingKey::from_bytes(x).map_err(|error| refused(&error))?;

@@ -67,6 +67,8 @@ pub enum PublicAlgorithm {
     Es256,
     /// ECDSA with P-384 and SHA-384.
     Es384,
+    /// ECDSA with P-521 and SHA-512.
+    Es512,
     /// Ed25519 (RFC 8037; by the name of RFC 9864 too).
     EdDsa,
 }
@@ -189,7 +191,7 @@ pub struct Link {
 
 impl PublicAlgorithm {
     /// As `alg` names them (RFC 7518, section 3.1; RFC 8037; RFC 9864).
-    pub const NAMES: [(&str, Self); 10] = [
+    pub const NAMES: [(&str, Self); 11] = [
         ("RS256", Self::Rs256),
         ("RS384", Self::Rs384),
         ("RS512", Self::Rs512),
@@ -198,6 +200,7 @@ impl PublicAlgorithm {
         ("PS512", Self::Ps512),
         ("ES256", Self::Es256),
         ("ES384", Self::Es384),
+        ("ES512", Self::Es512),
         ("EdDSA", Self::EdDsa),
         ("Ed25519", Self::EdDsa),
     ];

@@ -28,11 +28,18 @@ fn p384_key() -> p384::ecdsa::SigningKey {
     p384::ecdsa::SigningKey::from_slice(&[7; 48]).unwrap()
 }
 
+fn p521_key() -> p521::ecdsa::SigningKey {
+    p521::ecdsa::SigningKey::from_slice(&[&[0][..], &[7; 65]].concat()).unwrap()
+}
+
 fn keys() -> Keys {
     let point = p384_key().verifying_key().to_sec1_point(false);
     let (x, y) = point.as_bytes()[1..].split_at(48);
     let p384 = json!({ "kty": "EC", "kid": "ES384", "crv": "P-384", "x": encode(x), "y": encode(y) });
-    set_of(&[Key::Rsa.jwk(), Key::Ec.jwk(), Key::Ed.jwk(), p384])
+    let point = p521_key().verifying_key().to_sec1_point(false);
+    let (x, y) = point.as_bytes()[1..].split_at(66);
+    let p521 = json!({ "kty": "EC", "kid": "ES512", "crv": "P-521", "x": encode(x), "y": encode(y) });
+    set_of(&[Key::Rsa.jwk(), Key::Ec.jwk(), Key::Ed.jwk(), p384, p521])
 }
 
 /// The text of a token of an algorithm that a signature is of.

@@ -2,14 +2,22 @@
 
 use super::*;
 
-/// The curves' orders (SEC 2, sections 2.4.2 and 2.5.1).
+/// The curves' orders (SEC 2, sections 2.4.2, 2.5.1 and 2.6.1).
 const P256_ORDER: &str = "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551";
 const P384_ORDER: &str =
     "ffffffffffffffffffffffffffffffffffffffffffffffffc7634d81f4372ddf581a0db248b0a77aecec196accc52973";
 
+const P521_ORDER: &str = "01ff\
+    ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff\
+    fa51868783bf2f966b7fcc0148f709a5d03bb5c9b8899c47aebb6fb71e91386409";
+
 fn ecdsa(algorithm: &str, text: &str) -> Vec<u8> {
     if algorithm == "ES256" {
         return Key::Ec.signature(text.as_bytes());
+    }
+    if algorithm == "ES512" {
+        let signature: p521::ecdsa::Signature = p521_key().sign(text.as_bytes());
+        return signature.to_bytes().to_vec();
     }
     let signature: p384::ecdsa::Signature = p384_key().sign(text.as_bytes());
     signature.to_bytes().to_vec()
@@ -23,13 +31,17 @@ fn der(r: &[u8], s: &[u8]) -> Vec<u8> {
         [&[2, u8::try_from(value.len() + sign.len()).unwrap()], &sign[..], value].concat()
     };
     let both = [integer(r), integer(s)].concat();
-    [&[0x30, u8::try_from(both.len()).unwrap()], &both[..]].concat()
+    let length = u8::try_from(both.len()).unwrap();
+    let length = if length < 0x80 { vec![length] } else { vec![0x81, length] };
+    [&[0x30], &length[..], &both].concat()
 }
 
 #[test]
 fn an_ecdsa_signature_is_two_numbers_between_zero_and_the_order_in_all_their_bytes() {
     let keys = keys();
-    for (algorithm, order) in [("ES256", hex(P256_ORDER)), ("ES384", hex(P384_ORDER))] {
+    for (algorithm, order) in
+        [("ES256", hex(P256_ORDER)), ("ES384", hex(P384_ORDER)), ("ES512", hex(P521_ORDER))]
+    {
         let text = text(algorithm, &claims(NOON));
         let right = ecdsa(algorithm, &text);
         let size = order.len();
@@ -87,7 +99,7 @@ fn an_ecdsa_signature_is_two_numbers_between_zero_and_the_order_in_all_their_byt
 #[test]
 fn an_ecdsa_number_that_begins_with_zero_keeps_it() {
     let keys = keys();
-    for algorithm in ["ES256", "ES384"] {
+    for algorithm in ["ES256", "ES384", "ES512"] {
         for part in 0..2 {
             let (text, right) = (0..)
                 .map(|count| text(algorithm, &with("count", json!(count))))
