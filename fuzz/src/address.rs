@@ -83,6 +83,12 @@ fn web_origin(text: &str) {
     }
     for written in [text, &kept] {
         let read = Url::parse(written).unwrap_or_else(|error| panic!("{written:?}: {error}"));
+        // To the standard, the origin of an app's own scheme is opaque; apps send scheme and host.
+        if !["http", "https"].contains(&read.scheme()) {
+            let lower = written.to_ascii_lowercase();
+            assert_eq!(lower.strip_suffix('/').unwrap_or(&lower), kept);
+            continue;
+        }
         assert_eq!(read.origin().ascii_serialization(), kept, "of {text:?}");
         assert!(read.username().is_empty() && read.password().is_none());
     }

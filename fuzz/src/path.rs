@@ -69,8 +69,15 @@ fn takes(pattern: &str, path: &str) -> bool {
     let (pattern, is_open) = pattern.strip_suffix('*').map_or((pattern, false), |pattern| (pattern, true));
     let (parts, names): (Vec<_>, Vec<_>) = (pattern[1..].split('/').collect(), path.split('/').collect());
     let (last, parts) = parts.split_last().expect("a split has a part");
-    let fits =
-        |(part, name): (&&str, &&str)| if part.starts_with('{') { !name.is_empty() } else { part == name };
+    // A parameter may have text beside it.
+    let fits = |(part, name): (&&str, &&str)| match part.split_once('{') {
+        None => part == name,
+        Some((before, rest)) => {
+            let after = rest.split_once('}').map_or("", |(_, after)| after);
+            let between = name.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
+            between.is_some_and(|between| !between.is_empty())
+        }
+    };
     if names.len() < parts.len() + 1 || !parts.iter().zip(&names).all(fits) {
         return false;
     }
