@@ -93,6 +93,25 @@ fn a_token_in_the_cookie_that_the_policy_names_is_one_and_in_no_other() {
 }
 
 #[test]
+fn two_token_cookies_of_different_issuers_are_refused_as_repeated_and_not_looked_at_where_no_token_is_taken()
+{
+    let realm = || Realm { other_issuers: &[Jwt { cookie: Some("other"), ..OTHER }], ..with_cookie() };
+    let send = |requires, cookies: &str| {
+        let call = Call { fields: vec![("cookie", cookies)], ..Call::of(realm(), requires) };
+        call.told(&platform()).map(|_| ())
+    };
+    let (one, other) = (Key::Ec.token(&jose::claims(NOON)), Key::Shared.token(&of(OTHER.issuer)));
+    for alone in [format!("token={one}"), format!("other={other}")] {
+        assert_eq!(send(by(&[Proof::Jwt], &[]), &alone), Ok(()));
+    }
+    for both in [format!("token={one}; other={other}"), format!("token={one}; token={one}")] {
+        assert_eq!(send(by(&[Proof::Jwt], &[]), &both), Err(Denial::RepeatedCredential));
+        let of_keys = send(by(&[Proof::Key], &[]), &both);
+        assert!(matches!(of_keys, Err(Denial::MissingCredential { .. })), "{of_keys:?}");
+    }
+}
+
+#[test]
 fn what_changes_something_by_a_cookie_has_to_come_from_its_own_site() {
     let token = Key::Ec.token(&jose::claims(NOON));
     let cookie = format!("token={token}");
