@@ -88,13 +88,9 @@ pub fn restore(context: &mut RequestContext<'_>) -> HandlerResult {
         .map_err(|unfit| ApiError::field("body", unfit.to_string()))?;
     let Head { backup, page: number, previous, .. } = &page.head;
     match load(context.db)? {
-        Some(Restore { done_at: Some(_), backup, .. }) => {
-            return match backup == page.head.backup {
-                // The answer to the last page may have been lost.
-                true if page.end => Ok(answer(&page)),
-                _ => Err(in_use().into()),
-            };
-        }
+        // The answer to its last page may have been lost: whoever sends all of it again is told that it is done.
+        Some(before) if before.done_at.is_some() && before.backup == *backup => return Ok(answer(&page)),
+        Some(Restore { done_at: Some(_), .. }) => return Err(in_use().into()),
         Some(before) if before.backup == *backup && before.mac == page.mac => return Ok(answer(&page)),
         Some(before) if before.backup == *backup && before.page + 1 == *number && before.mac == *previous => {
         }
