@@ -162,7 +162,7 @@ impl FakeRegistryPlatform {
     }
 
     /// To the next moment at which something happens, if it comes before `end`.
-    fn pass_to_next(&self, end: Option<Timestamp>) -> bool {
+    pub(crate) fn pass_to_next(&self, end: Option<Timestamp>) -> bool {
         let timer = self.timers.borrow().iter().map(|(at, _)| *at).min();
         let landing = self.landings.borrow().iter().map(|(at, ..)| *at).min();
         let Some(next) = timer.into_iter().chain(landing).min().filter(|at| end.is_none_or(|end| *at <= end))

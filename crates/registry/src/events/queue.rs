@@ -3,6 +3,7 @@
 //!
 //! Events that an endpoint is to get are put into its queue [`MOST_QUEUED`] at a time. Sent is the first of a key only, so those of
 //! one key are delivered in order; among keys, what has failed least comes first, so one that cannot be delivered keeps nobody waiting.
+//! It and what waits behind it take no place from others, until there are [`MOST_WAITING`].
 
 use keyward_core::{
     sql::{self, Sql, SqlError},
@@ -17,10 +18,10 @@ use super::body::{COLUMNS, Event};
 const FIRST_RETRY: Span = Span::from_secs(5);
 /// Longest wait.
 pub const LAST_RETRY: Span = Span::from_mins(10);
-/// Events of one endpoint that are looked through for the next.
+/// Events in the queue of one endpoint of whose keys none has failed.
 const MOST_QUEUED: u32 = 500;
-/// Most characters that are kept of why an attempt failed.
-const LONGEST_ERROR: usize = 200;
+/// Events in the queue of one endpoint, with those that failed and those that wait behind them.
+const MOST_WAITING: u32 = 5_000;
 
 /// How an attempt ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,11 +110,10 @@ impl Queue<'_> {
             Outcome::Failed(why) => {
                 let failures = "SELECT failures FROM event_endpoints WHERE name = ?";
                 let failures = sql::scalar::<u32>(self.db, failures, &[self.name()])?.unwrap_or_default();
-                let why: String = why.chars().take(LONGEST_ERROR).collect();
                 let failed = "UPDATE event_endpoints SET failures = failures + 1, due = ?,
                         failing_since = COALESCE(failing_since, ?), error = ? WHERE name = ?";
                 let due = now + wait(failures);
-                self.db.run(failed, &[due.into(), now.into(), why.into(), self.name()])
+                self.db.run(failed, &[due.into(), now.into(), why.as_str().into(), self.name()])
             }
         })
         .map(drop)
@@ -173,13 +173,9 @@ impl Queue<'_> {
 
     /// Puts the next events into the queue.
     fn fill(&self) -> Result<(), SqlError> {
-        let room = self.room()?;
-        if room == 0 {
-            return Ok(());
-        }
         let last = "SELECT MAX(number) FROM (SELECT number FROM events
             WHERE number > (SELECT queued FROM event_endpoints WHERE name = ?) ORDER BY number LIMIT ?)";
-        let last = sql::scalar::<Option<i64>>(self.db, last, &[self.name(), room.into()])?.flatten();
+        let last = sql::scalar::<Option<i64>>(self.db, last, &[self.name(), self.room()?.into()])?.flatten();
         let Some(last) = last else { return Ok(()) };
         let types: Value = self.endpoint.types.iter().map(|kind| kind.name()).collect();
         let fill = "INSERT OR IGNORE INTO event_deliveries (endpoint, number, subject)
@@ -191,10 +187,20 @@ impl Queue<'_> {
         self.db.run(filled, &[last.into(), self.name()]).map(drop)
     }
 
+    /// How many events may be put into the queue.
     fn room(&self) -> Result<u32, SqlError> {
-        let queued = "SELECT COUNT(*) FROM event_deliveries WHERE endpoint = ?";
-        let queued = sql::scalar::<u32>(self.db, queued, &[self.name()])?.unwrap_or_default();
-        Ok(MOST_QUEUED.saturating_sub(queued))
+        struct Queued {
+            in_all: u32,
+            unfailed: u32,
+        }
+        keyward_core::from_row!(Queued { in_all, unfailed });
+        let queued = "SELECT COUNT(*) AS in_all, COUNT(*) FILTER (WHERE subject NOT IN
+                (SELECT subject FROM event_deliveries WHERE endpoint = ?1 AND attempts > 0)) AS unfailed
+            FROM event_deliveries WHERE endpoint = ?1";
+        let queued = sql::query_one::<Queued>(self.db, queued, &[self.name()])?;
+        let queued = queued.unwrap_or(Queued { in_all: 0, unfailed: 0 });
+        let of_all = MOST_WAITING.saturating_sub(queued.in_all);
+        Ok(MOST_QUEUED.saturating_sub(queued.unfailed).min(of_all))
     }
 
     fn name(&self) -> sql::Value {

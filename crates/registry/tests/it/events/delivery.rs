@@ -206,6 +206,32 @@ fn a_replay_is_sent_at_once_and_skips_nothing_that_was_not_sent_yet() {
 }
 
 #[test]
+fn a_replay_sends_at_once_what_waited_for_its_next_attempt() {
+    let (fixture, owner) = open();
+    let stuck = fixture.key(&owner, json!({})).key_id();
+    fixture.refused_subject.replace(Some(stuck.clone()));
+    fixture.pass_with_alarms(Span::from_hours(1));
+    fixture.refused_subject.replace(None);
+    let events = fixture.get(&owner, "/events").expect(200).body["events"].clone();
+    fixture.post(&owner, "/events/endpoints/main/replay", json!({"after": events[0]["id"]})).expect(200);
+    fixture.pass_with_alarms(Span::from_secs(1));
+    assert_eq!(taken(&fixture), [("key.created".to_owned(), stuck)]);
+}
+
+#[test]
+fn an_event_is_tried_again_after_5_seconds_and_twice_as_long_each_time_up_to_10_minutes() {
+    let (fixture, owner) = open();
+    fixture.receiver.borrow_mut().extend([const { Some(503) }; 9]);
+    fixture.key(&owner, json!({}));
+    fixture.pass_with_alarms(Span::from_hours(1));
+    let received = fixture.received.borrow();
+    let at: Vec<i64> =
+        received.iter().map(|received| field(received, "webhook-timestamp").parse().unwrap()).collect();
+    let waits: Vec<i64> = at.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert_eq!(waits, [5, 10, 20, 40, 80, 160, 320, 600, 600]);
+}
+
+#[test]
 fn a_failure_by_a_clock_that_was_ahead_keeps_no_event_back_once_it_is_right() {
     let (fixture, owner) = open();
     let right = fixture.now.get();
@@ -224,15 +250,49 @@ fn a_failure_by_a_clock_that_was_ahead_keeps_no_event_back_once_it_is_right() {
 fn of_events_that_wait_five_hundred_are_looked_through_at_a_time_and_all_are_sent() {
     let (fixture, owner) = open();
     fixture.key(&owner, json!({}));
-    let more = "WITH RECURSIVE more (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM more WHERE n < 1200)
-        INSERT INTO events (type, tenant_id, subject, at, data)
-        SELECT type, tenant_id, 'key_' || n, at, data FROM events, more";
-    fixture.db.run(more, &[]).unwrap();
+    more_events(&fixture, 1_200, None);
     fixture.receiver.borrow_mut().extend([const { Some(503) }; 5]);
     fixture.pass_with_alarms(Span::from_secs(40));
-    assert_eq!(status(&fixture, &owner)["waiting"], 500);
+    // And the three that have failed before the queue was filled last.
+    assert_eq!(status(&fixture, &owner)["waiting"], 503);
     fixture.pass_with_alarms(Span::from_mins(10));
     assert_eq!(taken(&fixture).len(), 1201);
+}
+
+/// Events of `subject`, or each of a key of its own.
+fn more_events(fixture: &RegistryFixture, count: u32, subject: Option<&str>) {
+    let more = "WITH RECURSIVE more (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM more WHERE n < ?1)
+        INSERT INTO events (type, tenant_id, subject, at, data)
+        SELECT type, tenant_id, COALESCE(?2, 'key_' || n), at, data
+        FROM (SELECT * FROM events ORDER BY number LIMIT 1), more";
+    fixture.db.run(more, &[count.into(), subject.map(str::to_owned).into()]).unwrap();
+}
+
+#[test]
+fn however_many_events_wait_behind_one_that_is_never_taken_those_of_other_keys_are_sent() {
+    let (fixture, owner) = open();
+    let stuck = fixture.key(&owner, json!({})).key_id();
+    fixture.refused_subject.replace(Some(stuck.clone()));
+    more_events(&fixture, 1_200, Some(&stuck));
+    fixture.pass_with_alarms(Span::from_mins(1));
+    let other = fixture.key(&owner, json!({})).key_id();
+    fixture.pass_with_alarms(queue::LAST_RETRY * 2);
+    assert_eq!(taken(&fixture), [("key.created".to_owned(), other)]);
+    assert!(sleeps(&fixture), "what waits for it wakes nobody up");
+    fixture.refused_subject.replace(None);
+    fixture.pass_with_alarms(queue::LAST_RETRY * 2);
+    assert_eq!(taken(&fixture).len(), 1_202);
+}
+
+#[test]
+fn a_queue_is_bounded_and_full_it_wakes_nobody_up() {
+    let (fixture, owner) = open();
+    let stuck = fixture.key(&owner, json!({})).key_id();
+    fixture.refused_subject.replace(Some(stuck.clone()));
+    more_events(&fixture, 6_000, Some(&stuck));
+    fixture.pass_with_alarms(Span::from_hours(6));
+    assert_eq!(status(&fixture, &owner)["waiting"], 5_000);
+    assert!(sleeps(&fixture));
 }
 
 #[test]

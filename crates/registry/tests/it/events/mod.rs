@@ -147,6 +147,21 @@ fn a_revocation_waits_until_the_coordinator_knows_and_other_keys_do_not() {
 }
 
 #[test]
+fn revocations_that_waited_are_told_in_the_order_in_which_they_were_made() {
+    let (fixture, owner) = open();
+    let keys = [(); 5].map(|()| fixture.key(&owner, json!({})).key_id());
+    fixture.gates_are_down.set(true);
+    let order = [3, 0, 4, 1, 2].map(|index| keys[index].clone());
+    for id in &order {
+        fixture.post(&owner, &format!("/api-keys/{id}/revoke"), json!({}));
+    }
+    fixture.gates_are_down.set(false);
+    fixture.pass_with_alarms(Span::from_mins(10));
+    let told = taken(&fixture).into_iter().filter(|(kind, _)| kind == "key.revoked").map(|(_, id)| id);
+    assert_eq!(told.collect::<Vec<_>>(), order);
+}
+
+#[test]
 fn without_an_endpoint_nothing_is_written_and_a_new_one_gets_what_happens_from_then_on() {
     let (mut fixture, owner) = RegistryFixture::open();
     fixture.key(&owner, json!({}));
