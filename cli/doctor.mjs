@@ -59,7 +59,7 @@ export async function run(args) {
     ...(await ofGate(origin, isHere(hostname) ? DEV_VARS : secretsFile(folder, values.env))),
     ...(await ofRefusals(origin, realms)),
     ...(await ofOrigins(realms, config)),
-    ...(isHere(hostname) ? [] : ofConfig(config)),
+    ...(isHere(hostname) ? [] : exposure(config)),
   ];
   for (const { mark, what, hint } of findings)
     console.log(`  ${mark.padEnd(5)}  ${what}${hint ? `\n         ${hint}` : ""}`);
@@ -228,19 +228,27 @@ async function ofOrigins(realms, config) {
 
 /**
  * What wrangler.toml leaves open.
- * @param {any} config
+ * @param {{ workers_dev?: boolean, preview_urls?: boolean, route?: Route, routes?: Route[] }} config
+ * @typedef {string | { pattern: string, custom_domain?: boolean }} Route
  */
-function ofConfig(config) {
+export function exposure({ workers_dev, preview_urls, route, routes = route ? [route] : [] }) {
+  const isCustomDomain = (/** @type {Route} */ one) => typeof one === "object" && one.custom_domain === true;
+  const ofZone = routes.filter((one) => !isCustomDomain(one));
+  const patterns = ofZone.map((one) => (typeof one === "object" ? one.pattern : one)).join(", ");
+  const onWorkersDev = Object.entries({ workers_dev: workers_dev !== false, preview_urls: preview_urls === true });
+  const on = onWorkersDev.filter(([, isOn]) => isOn).map(([name]) => name);
   return [
-    config.workers_dev === false
-      ? ok("workers.dev is off")
-      : wrong(
-          "workers.dev is on: the gate answers there, too, past the routes",
-          "workers_dev = false in wrangler.toml.",
+    on.length
+      ? wrong(
+          `${on.join(" and ")} may be on: the gate answers under workers.dev, too, past the routes`,
+          `${on.map((name) => `${name} = false`).join(" and ")} in wrangler.toml.`,
+        )
+      : ok("workers.dev is off"),
+    routes.length && !ofZone.length
+      ? ok("its routes are custom domains: nothing stands behind the gate that a request could be let through to")
+      : look(
+          `each route fails closed${patterns && `: ${patterns}`}`,
+          'In the dashboard, under Workers Routes: failure mode "Fail closed (block)". Nobody can see that from here.',
         ),
-    look(
-      "each route fails closed",
-      'In the dashboard, under Workers Routes: failure mode "Fail closed (block)". Nobody can see that from here.',
-    ),
   ];
 }

@@ -49,6 +49,7 @@ const INHERITED = [
   "routes",
   "route",
   "workers_dev",
+  "preview_urls",
 ];
 
 /** The objects of the gate, by their bindings. */
