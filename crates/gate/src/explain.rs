@@ -262,7 +262,7 @@ impl Explainer<'_> {
         let key = self.key(realm, secrets);
         // Tokens are not tried here: one that is in order, of the key's tenant, is supposed beside a key that needs it.
         let beside = match &route.requires {
-            Requirement::Key(requirement) if requirement.all => Some(Claims::supposed(requirement.scopes)),
+            Requirement::Key(requirement) if requirement.all => Some(Claims::supposed()),
             _ => None,
         };
         let (source, tokens) = places(realm);

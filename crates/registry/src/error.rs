@@ -6,7 +6,7 @@ use std::ops::{Deref, DerefMut};
 use keyward_core::{
     challenge::Challenge,
     jurisdiction::Misplaced,
-    order, problem,
+    problem,
     secret::NoSecret,
     time::{self, Span, Timestamp},
 };
@@ -227,10 +227,14 @@ impl ApiError {
     /// A refusal of wrong fields. Names the first [`MOST_FIELDS`], so that a small body of nonsense
     /// has no large answer.
     pub fn fields(mut fields: Vec<FieldError>) -> Self {
-        let more = if fields.len() > MOST_FIELDS { " and so on," } else { "" };
+        let more = match fields.len().saturating_sub(1) {
+            0 => String::new(),
+            more if more >= MOST_FIELDS => ". More is wrong: see `errors`".to_owned(),
+            more => format!(". {more} more {} wrong: see `errors`", if more == 1 { "is" } else { "are" }),
+        };
         fields.truncate(MOST_FIELDS);
-        let names = order::distinct(fields.iter().map(|error| error.field.as_str()));
-        let detail = format!("Mend {}{more} and send the request again.", names.join(", "));
+        let first = fields.first().map(|FieldError { field, message }| format!("{field}: {message}"));
+        let detail = first.unwrap_or_default() + &more + ".";
         let mut refusal = Self::new(Code::ValidationFailed, detail);
         refusal.fields = fields;
         refusal

@@ -26,6 +26,11 @@ pub fn invalid<T>(message: impl Into<String>) -> Result<T, FieldErrors> {
     Err(vec![(String::new(), message.into())])
 }
 
+/// Names as a message lists what there is.
+pub fn listed(names: &[&str]) -> String {
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
+
 /// A body or a query, being read.
 pub struct Input {
     fields: Map<String, Value>,
@@ -112,8 +117,7 @@ impl Input {
 
     fn known(fields: Map<String, Value>, known: &[&str], what: &str) -> Self {
         let mut errors = Errors::default();
-        let are = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-        let message = format!("is not a {what} here: there are {are}");
+        let message = format!("is not a {what} here: there are {}", listed(known));
         for name in fields.keys().filter(|name| !known.contains(&name.as_str())).take(MOST_FIELDS + 1) {
             errors.note(&shown(name), &message);
         }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::{Decided, Explainer, Trail, list};
 use crate::{client_info::ClientInfo, denial::Denial, refusal};
-use keyward_core::{json::object_of, record::KeyKind, request_target::RequestTarget};
+use keyward_core::{json::object_of, request_target::RequestTarget};
 
 /// The id that a request is supposed to have where only its route is asked about.
 const ANY_SESSION: &str = "any";
@@ -74,8 +74,8 @@ impl Explainer<'_> {
         let record = self.question.record.as_ref();
         let address =
             record.and_then(|record| record.allowed_ips.first()).map(|range| range.addr().to_string());
-        let origin =
-            record.filter(|it| it.kind == KeyKind::Publishable).and_then(|it| it.allowed_origins.first());
+        // Secret keys have none.
+        let origin = record.and_then(|record| record.allowed_origins.first());
         let caller = ClientInfo {
             method,
             upgrades: false,

@@ -230,7 +230,7 @@ fn room_is_bounded_in_all_and_for_each_network() {
 
 #[test]
 fn a_body_that_is_larger_than_a_networks_part_is_there_alone_of_it() {
-    let mut room = room(100 * KIB, 20 * KIB);
+    let mut room = room(200 * KIB, 20 * KIB);
     let large = |room: &mut InFlight, whose| room.take(Sender::new(whose), 60 * KIB, NOON, READ_WITHIN);
     let (first, _) = large(&mut room, "a").unwrap();
     assert_eq!(large(&mut room, "a").unwrap().1, [first], "its own gives way");
@@ -238,6 +238,15 @@ fn a_body_that_is_larger_than_a_networks_part_is_there_alone_of_it() {
     let (id, _) = chunked.take(Sender::new("a"), 16 * KIB, NOON, READ_WITHIN).unwrap();
     assert_eq!(chunked.grow(id, 60 * KIB, NOON), Some(vec![]));
     assert_eq!(chunked.grow(id, 120 * KIB, NOON), None, "there is no more room than that");
+}
+
+#[test]
+fn what_goes_beyond_a_networks_part_drives_out_its_own_and_not_even_what_comes_slowly_of_others() {
+    let mut room = room(100 * KIB, 20 * KIB);
+    take(&mut room, "slow").unwrap();
+    let later = NOON.plus(2 * SECOND);
+    let (own, _) = room.take(Sender::new("a"), 20 * KIB, later, READ_WITHIN).unwrap();
+    assert_eq!(room.take(Sender::new("a"), 4 * KIB, later, READ_WITHIN).unwrap().1, [own]);
 }
 
 /// A large body beside a part of 20 KiB, and a small one.

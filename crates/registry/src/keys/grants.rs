@@ -16,7 +16,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GrantError {
     /// The realm's catalogue does not have it.
-    #[error("'{scope}' is not a scope of the realm {realm}: there are {}", known.join(", "))]
+    #[error("'{scope}' is not a scope of the realm {realm}: there are {}", input::listed(known))]
     Unknown {
         /// The scope.
         scope: String,

@@ -246,7 +246,7 @@ fn a_refusal_is_problem_details() {
     let reply = ApiError::field("name", "is required").reply("req-1");
     assert_eq!(
         reply.body,
-        r#"{"code":"VALIDATION_FAILED","detail":"Mend name and send the request again.","error":{"code":"VALIDATION_FAILED","message":"Mend name and send the request again.","type":"invalid_request_error"},"errors":[{"field":"name","message":"is required"}],"requestId":"req-1","status":400,"title":"Bad Request","type":"urn:keyward:error:validation_failed"}"#
+        r#"{"code":"VALIDATION_FAILED","detail":"name: is required.","error":{"code":"VALIDATION_FAILED","message":"name: is required.","type":"invalid_request_error"},"errors":[{"field":"name","message":"is required"}],"requestId":"req-1","status":400,"title":"Bad Request","type":"urn:keyward:error:validation_failed"}"#
     );
 }
 

@@ -445,3 +445,25 @@ fn a_revoked_key_says_by_whom_whichever_way_it_was_revoked() {
         assert_eq!(&again.body["apiKey"]["revokedBy"], by);
     }
 }
+
+#[test]
+fn a_refusal_says_by_itself_what_is_wrong_first_and_how_much_more_is() {
+    let (fixture, owner) = RegistryFixture::open_over(policy_with(|realm| realm.scopes = &[]));
+    let detail = |body: Value| {
+        let answer = fixture.post(&owner, "/api-keys", body);
+        answer.refused(400, "VALIDATION_FAILED");
+        assert_eq!(answer.body["error"]["message"], answer.body["detail"], "what clients print");
+        answer.body["detail"].as_str().unwrap().to_owned()
+    };
+    let unknown = "scopes[0]: 'a' is not a scope of the realm default: there are none";
+    assert_eq!(detail(json!({"name": "x", "scopes": ["a"]})), format!("{unknown}."));
+    assert_eq!(
+        detail(json!({"name": "", "scopes": ["a"]})),
+        "name: must be 1 to 100 characters long, not 0. 1 more is wrong: see `errors`."
+    );
+    let two = detail(json!({"name": "x", "scopes": ["a", "b", "c"]}));
+    assert_eq!(two, format!("{unknown}. 2 more are wrong: see `errors`."));
+    let many: Vec<String> = (0..40).map(|number| number.to_string()).collect();
+    let many = detail(json!({"name": "x", "scopes": many}));
+    assert!(many.ends_with(". More is wrong: see `errors`."), "{many}");
+}

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod agreement;
+mod both;
 mod routes;
 
 use std::sync::LazyLock;
@@ -15,7 +16,7 @@ use keyward_core::{
     time::MILLISECOND,
 };
 use keyward_gate::{Outcome, denial::step::Step};
-use keyward_policy::{HostPattern, Policy, Realm, SourceKind, compile::compile};
+use keyward_policy::{HostPattern, Policy, Realm, SourceKind, StaticKey, compile::compile};
 use keyward_testing::{
     NOON, Seeded, denials,
     fake_platform::{FakePlatform, Request},
@@ -275,21 +276,41 @@ fn without_a_host_a_request_goes_to_one_of_the_realm_that_is_named_or_of_the_key
 #[test]
 fn a_key_of_the_policy_is_known_to_its_own_tenant_only() {
     let platform = FakePlatform::new();
-    let mut realm = policy().realms[0];
     let key = Secret::new("a-key-of-a-cron-job-that-stands-in-the-policy");
-    let mut cron = realm.static_keys[0];
-    cron.sha256 =
-        Box::leak(key::storage_hash(&realm.key, &platform.secrets, key.expose())[7..].to_owned().into());
-    realm.static_keys = Box::leak(Box::new([cron]));
-    let policy: &'static Policy =
-        Box::leak(Box::new(Policy { realms: Box::leak(Box::new([realm])), ..*policy() }));
-    let of = |id: &str| {
+    let asked = |id: &str, tenant: Option<&'static str>| {
+        let mut realm = policy().realms[0];
+        let hash = key::storage_hash(&realm.key, &platform.secrets, key.expose());
+        let cron =
+            StaticKey { sha256: Box::leak(hash[7..].to_owned().into()), tenant, ..realm.static_keys[0] };
+        realm.static_keys = Box::leak(Box::new([cron]));
+        let policy: &'static Policy =
+            Box::leak(Box::new(Policy { realms: Box::leak(Box::new([realm])), ..*policy() }));
         let mut question = about(request("GET", "/api/orders"), Some(&key), None);
         question.tenant.id = id.into();
-        platform.gate(Some(policy)).answer(policy, &question, "admin.example")
+        explained(&platform.gate(Some(policy)).answer(policy, &question, "admin.example"))
     };
-    assert_eq!(explained(&of("tenant-1")), None, "it passes");
-    assert_eq!(explained(&of("tenant-2")), Some((401, "NO_KEY".into())), "as if there were none");
+    assert_eq!(asked("tenant-1", Some("tenant-1")), None, "it passes");
+    assert_eq!(asked("tenant-2", Some("tenant-1")), Some((401, "NO_KEY".into())), "as if there were none");
+    assert_eq!(asked("tenant-2", None), None, "one without a tenant is everybody's");
+}
+
+#[test]
+fn a_limit_that_a_request_can_never_fit_into_denies_it_and_one_without_its_limiter_is_not_configured() {
+    let platform = FakePlatform::new();
+    let of = |per_minute: u32| Record {
+        limits: Limits { per_minute: Some(per_minute), ..Limits::default() },
+        ..shop_record()
+    };
+    let live = |per_minute| ask(&platform, &about(request("GET", "/api/live"), None, Some(of(per_minute))));
+    assert_eq!(explained(&live(7)), None, "it costs 7");
+    let denied = live(6);
+    assert_eq!(explained(&denied), Some((429, "RATE_LIMITED".into())));
+    assert_eq!(steps(&denied).last(), Some(&"limit"));
+
+    let anybody = about(request("GET", "/api/catalog"), None, None);
+    assert_eq!(explained(&ask(&platform, &anybody)), None);
+    platform.unbound.borrow_mut().insert("ANYBODY".to_owned());
+    assert_eq!(explained(&ask(&platform, &anybody)).unwrap().0, 503);
 }
 
 #[test]
@@ -336,52 +357,5 @@ fn every_denial_is_made_at_a_step_and_those_of_a_key_at_one_of_the_decision() {
         {
             assert!(Step::OF_KEY.contains(&denial.step()), "{denial:?}");
         }
-    }
-}
-
-/// Wherever the realm takes them, as long as one request can show both.
-#[test]
-fn a_route_that_needs_both_supposes_the_token_wherever_one_may_stand() {
-    let realm = |credentials: &str, jwt: &str| {
-        format!(
-            r#"
-[[realm]]
-id = "shop"
-hosts = ["shop.example"]
-paths = ["/*"]
-origin = {{ binding = "ORIGIN" }}
-credentials = [{credentials}]
-
-[realm.key]
-live_prefix = "shop_"
-
-[realm.jwt]
-issuer = "https://issuer.example"
-audience = "shop"
-secret = "SHOP_SECRET"
-{jwt}
-
-[[realm.route]]
-path = "/*"
-requires = {{ all = ["key", "jwt"] }}
-"#
-        )
-    };
-    let of_key = r#"{ header = "X-API-Key" }"#;
-    let of_both = r#"{ header = "Authorization", scheme = "Basic" }, { header = "Authorization", scheme = "Bearer", kind = "jwt" }"#;
-    let platform = FakePlatform::new();
-    for (credentials, jwt) in [
-        (format!(r#"{of_key}, {{ header = "X-Token", kind = "jwt" }}"#), ""),
-        (format!("{of_both}, {of_key}"), ""),
-        (of_key.to_owned(), "cookie = \"token\""),
-    ] {
-        let text = realm(&credentials, jwt);
-        let policy =
-            compile("keyward.toml", |_| Ok(text.clone())).unwrap_or_else(|mistakes| panic!("{mistakes:#}"));
-        let policy: &'static Policy = Box::leak(Box::new(policy));
-        let record = shop_record();
-        let question = about(request("GET", "/x"), None, Some(record));
-        let answer = platform.gate(Some(policy)).answer(policy, &question, "admin.example");
-        assert_eq!(answer["allowed"], true, "{credentials}: {answer}");
     }
 }
