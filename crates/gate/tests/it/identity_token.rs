@@ -229,6 +229,20 @@ fn a_token_says_who_asks() {
 }
 
 #[test]
+fn a_token_tells_no_metadata_that_the_policy_does_not_name_and_no_tenant_where_there_is_none() {
+    let mut record = Record { metadata: Some(r#"{"customer":"c-1"}"#.into()), ..unlimited() };
+    record.tenant.id = String::new();
+    let (platform, key) = deployment(&record);
+    let named = said(&by_key(&platform, *POLICY, "/orders", &key));
+    assert_eq!((named.get("tenant"), &named["metadata"]["customer"]), (None, &json!("c-1")));
+    let text = TEXT.replace("FRESHNESS", "10s").replace("LIMITS", "");
+    let text = text.replace("metadata = [\"customer\", \"region\"]\n", "");
+    let policy = compile("keyward.toml", |_| Ok(text.clone())).unwrap_or_else(|error| panic!("{error:#}"));
+    let unnamed = said(&by_key(&platform, Box::leak(Box::new(policy)), "/orders", &key));
+    assert_eq!(unnamed.get("metadata"), None);
+}
+
+#[test]
 fn a_key_and_a_token_are_both_told_and_only_the_scopes_that_both_hold() {
     let (platform, key) = deployment(&Record { scopes: vec!["*".into()], ..unlimited() });
     let bearer = format!("Bearer {}", key.expose());
