@@ -131,6 +131,24 @@ describe("what is watched passes as it came", () => {
     });
   }
 
+  it("a part of what is compressed, which nobody can decode by itself", async () => {
+    const part = gzipSync(body).subarray(20, 60);
+    gate.origin.answer = (_, response) => {
+      response.writeHead(206, { "content-encoding": "gzip", "content-range": `bytes 20-59/${gzipSync(body).length}` });
+      response.end(part);
+    };
+    const key = await inFlight(1);
+    for (let round = 0; round < 3; round++) {
+      const headers = { ...bearer(key), "accept-encoding": "gzip", range: "bytes=20-59" };
+      const answer = await waitFor("an answer", async () => {
+        const answer = await gate.send({ target, headers });
+        return answer.status === 429 ? undefined : answer;
+      });
+      assert.deepEqual([answer.status, answer.header("content-encoding")], [206, "gzip"]);
+      assert.ok(part.equals(answer.body), answer.body.toString("hex"));
+    }
+  });
+
   it("no body at all, and HEAD", async () => {
     const key = await inFlight(1);
     gate.origin.answer = { status: 204, headers: {}, body: "" };

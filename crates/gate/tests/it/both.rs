@@ -7,7 +7,7 @@ use keyward_core::{
     secret::Secret,
 };
 use keyward_gate::{admission::Admission, denial::Denial, hint::Stray, jwt::Error};
-use keyward_policy::{HostPattern, KeyRequirement, Proof, Realm, Requirement, Route};
+use keyward_policy::{HostPattern, Jwt, KeyRequirement, Proof, Realm, Requirement, Route};
 use keyward_testing::{
     NOON,
     call::{Call, by, platform, realm},
@@ -177,4 +177,22 @@ fn on_a_tenants_host_the_token_names_the_keys_tenant_by_its_id_or_its_code() {
         );
     }
     assert!(send(&own, json!(null), "acme").is_err());
+}
+
+#[test]
+fn a_token_in_a_cookie_counts_beside_a_key_only_where_the_request_comes_from_the_own_site() {
+    let platform = platform();
+    let key = key(&platform, &["*"]);
+    let cookie = format!("token={}", Key::Ec.token(&jose::claims(NOON)));
+    let of_cookie =
+        || Realm { jwt: Some(Jwt { cookie: Some("token"), ..jose::PUBLIC }), ..realm(jose::PUBLIC) };
+    let post = |origin| {
+        let fields = vec![("x-api-key", key.expose()), ("cookie", &cookie)];
+        let call = Call { method: "POST", origin, fields, ..Call::of(of_cookie(), both(&[])) };
+        call.told(&platform).map(|_| ())
+    };
+    assert_eq!(post(Some("https://shop.example")), Ok(()));
+    for origin in [None, Some("https://evil.example")] {
+        assert_eq!(post(origin), Err(Denial::CrossSite), "{origin:?}");
+    }
 }
