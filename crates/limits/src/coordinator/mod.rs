@@ -407,9 +407,7 @@ impl Counts {
         if self.has_percent(NEAR_PERCENT, limits) {
             self.usage.near_limit(now);
         }
-        // A second's or minute's window fills and empties too often for anybody to be told.
-        let told = |window: &Window| !matches!(window, Window::Second | Window::Minute | Window::InFlight);
-        let limited = self.logs.iter().filter(|(window, _)| told(window));
+        let limited = self.logs.iter().filter(|(window, _)| *window != Window::InFlight);
         let limited = limited.filter_map(|(window, log)| Some((window, log, limits.get(window)?)));
         for (window, log, limit) in limited {
             if let Some(percent) = TOLD_PERCENT.into_iter().find(|percent| log.has_percent(*percent, limit)) {

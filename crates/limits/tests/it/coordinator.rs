@@ -211,6 +211,22 @@ fn from_four_fifths_of_a_limit_on_the_next_report_says_that_it_is_near_and_the_o
 }
 
 #[test]
+fn the_share_that_is_used_of_each_limit_is_told_with_the_next_report() {
+    for (per_minute, per_day, window) in [(Some(10), None, "perMinute"), (None, Some(10), "perDay")] {
+        let mut coordinator = coordinator(per_minute, per_day);
+        let mut told = |requests| {
+            (0..requests).for_each(|_| assert!(passes(&mut coordinator, NOON)));
+            let report = coordinator.report(NOON).unwrap();
+            coordinator.reported(&report, &[], NOON);
+            report.reached.into_iter().map(|it| (it.window, it.percent, it.limit)).collect::<Vec<_>>()
+        };
+        assert_eq!(told(7), []);
+        assert_eq!(told(1), [(window.to_owned(), 80, 10)]);
+        assert_eq!(told(2), [(window.to_owned(), 100, 10)]);
+    }
+}
+
+#[test]
 fn what_was_used_of_a_lease_brings_a_limit_near_and_what_was_not_does_not() {
     for (used, expected) in [(70, false), (90, true)] {
         let mut coordinator = coordinator(Some(100), None);

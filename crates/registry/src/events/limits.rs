@@ -1,9 +1,10 @@
-//! Limits of which most is used, as coordinators report it. Each share is told once, until the limit is another or its window has passed.
+//! Limits of which most is used, as coordinators report it. Each share is told once, until the limit is another or its window has passed;
+//! of a second or minute once in [`BRIEF`], since those fill and empty all day.
 
 use keyward_core::{
     record::Window,
     sql::{Sql, SqlError, Value as Bound},
-    time::Timestamp,
+    time::{Span, Timestamp},
 };
 use keyward_limits::wire::{Reached, UsageReport};
 
@@ -11,6 +12,9 @@ use keyward_limits::wire::{Reached, UsageReport};
 const TOLD: [u64; 3] = [80, 95, 100];
 /// When what is told once is forgotten: never.
 const NEVER: Timestamp = Timestamp(9_007_199_254_740_991);
+
+/// For how long a share of a second's or a minute's limit is not told again.
+const BRIEF: Span = Span::from_days(1);
 
 /// Makes events of what a report says of limits.
 ///
@@ -51,6 +55,7 @@ pub fn take(db: &dyn Sql, report: &UsageReport, now: Timestamp) -> Result<(), Sq
 fn until(window: Window, now: Timestamp) -> Timestamp {
     match window {
         Window::Month => now.next_month(),
+        Window::Second | Window::Minute => now + BRIEF,
         _ => window.length().map_or(NEVER, |length| now + length),
     }
 }

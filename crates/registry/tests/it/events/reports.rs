@@ -34,14 +34,21 @@ fn each_share_of_a_limit_is_told_once_in_a_window() {
     assert_eq!(told(), [json!(["perDay", 95]), json!(["perDay", 100])]);
     reach("perDay", 80, 2_000);
     assert_eq!(told(), [json!(["perDay", 80])], "another limit");
+    reach("perMinute", 80, 60);
+    fixture.pass_with_alarms(Span::from_mins(10));
+    reach("perMinute", 80, 60);
+    assert_eq!(told(), [json!(["perMinute", 80])], "it fills and empties all day");
     reach("total", 80, 10);
     reach("perMonth", 80, 10);
     told();
     fixture.pass_with_alarms(DAY * 32);
-    for window in ["perDay", "total", "perMonth", "perEon"] {
-        reach(window, 80, if window == "perDay" { 2_000 } else { 10 });
+    for (window, limit) in
+        [("perMinute", 60), ("perDay", 2_000), ("total", 10), ("perMonth", 10), ("perEon", 10)]
+    {
+        reach(window, 80, limit);
     }
-    assert_eq!(told(), [json!(["perDay", 80]), json!(["perMonth", 80])], "a total never begins anew");
+    let anew = ["perMinute", "perDay", "perMonth"].map(|window| json!([window, 80]));
+    assert_eq!(told(), anew, "a total never begins anew");
 }
 
 #[test]
