@@ -5,6 +5,7 @@ import { resolve } from "node:path";
 
 import { readPolicies } from "../scripts/lib/policy.mjs";
 import { Failure, messageOf } from "../scripts/lib/progress.mjs";
+import { startedAt } from "../scripts/lib/running.mjs";
 import { readSecrets } from "../scripts/lib/secrets.mjs";
 import { DEV_VARS, folder, isHere } from "./folder.mjs";
 
@@ -37,17 +38,18 @@ export async function adminApi(options) {
   /**
    * @param {string} method
    * @param {string} path
+   * @param {string} field what the answer has
    * @param {object} [body]
    * @returns {Promise<any>}
    */
-  return async (method, path, body) => {
+  return async (method, path, field, body) => {
     const headers = { Authorization: credential, ...(body && { "Content-Type": "application/json" }) };
     const answer = await call(gate, method, path, headers, body && JSON.stringify(body));
-    const isJson = /[/+]json/.test(answer.headers.get("content-type") ?? "");
-    if (answer.ok && (isJson || answer.text === "")) return answer.text ? JSON.parse(answer.text) : {};
+    const said = jsonOf(answer);
+    if (answer.ok && said && field in said) return said;
     const who = key
       ? "The key in KEYWARD_ADMIN_KEY is not one of this gate, or not valid any more."
-      : "There is an owner, so the set-up token is over: set KEYWARD_ADMIN_KEY to a key of the scope admin:write; the admin page makes one.";
+      : "There is an owner, so the set-up token is over, or it is the gate of another folder: set KEYWARD_ADMIN_KEY to a key of the scope admin:write; the admin page makes one.";
     throw refusalOf(gate, answer, answer.status === 401 ? who : undefined);
   };
 }
@@ -56,7 +58,7 @@ export async function adminApi(options) {
  * The gate at this address, or at that in KEYWARD_URL, or on this machine.
  * @param {{ url?: string }} options
  */
-export async function gateOf({ url = process.env.KEYWARD_URL ?? LOCAL }) {
+export async function gateOf({ url = process.env.KEYWARD_URL || startedAt(folder) || LOCAL }) {
   if (!URL.canParse(url) || !/^https?:/.test(url))
     throw new Failure(`${JSON.stringify(url)} is not an address`, "Write it whole: --url https://api.example.com");
   const { protocol, hostname, origin } = new URL(url);
@@ -78,6 +80,12 @@ export async function gateOf({ url = process.env.KEYWARD_URL ?? LOCAL }) {
  * @param {string} [body]
  */
 export async function call({ base, isLocal }, method, path, headers, body) {
+  // What is said of such a value elsewhere has the value in it.
+  if (!Object.values(headers).every((value) => /^[ -~]*$/.test(value.trim())))
+    throw new Failure(
+      "the credential has a character that none has: a line break, or one that is not ASCII",
+      "Copy it anew, alone and on one line.",
+    );
   try {
     const signal = AbortSignal.timeout(ANSWERED_WITHIN_MS);
     const answer = await fetch(base + path, { method, headers, body, redirect: "error", signal });
@@ -93,9 +101,24 @@ export async function call({ base, isLocal }, method, path, headers, body) {
 
 /** Where the policy of this folder has the admin API. */
 async function apiPath() {
-  const policy = process.env.KEYWARD_POLICY ?? "keyward.toml";
+  const policy = process.env.KEYWARD_POLICY || "keyward.toml";
   const { admin } = existsSync(resolve(folder, policy)) ? (await readPolicies(policy, folder)).get(policy) : {};
   return admin?.api ?? "/api/admin";
+}
+
+/**
+ * What an answer says; undefined if it is not an object in JSON.
+ * @param {{ headers: Headers, text: string }} answer
+ * @returns {Record<string, any> | undefined}
+ */
+export function jsonOf({ headers, text }) {
+  if (!/[/+]json/.test(headers.get("content-type") ?? "")) return undefined;
+  try {
+    const said = JSON.parse(text);
+    return typeof said === "object" && said !== null ? said : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /**
@@ -104,11 +127,14 @@ async function apiPath() {
  * @param {{ status: number, headers: Headers, text: string }} answer
  * @param {string} [hint] in place of which fields are wrong
  */
-export function refusalOf({ base }, { status, headers, text }, hint) {
-  const isJson = /[/+]json/.test(headers.get("content-type") ?? "");
-  /** @type {{ code?: string, detail?: string, errors?: { field: string, message: string }[] }} */
-  const { code, detail, errors = [] } = isJson ? JSON.parse(text) : {};
-  if (!code) return new Failure(`${base} answers ${status}, and not as a gate does`, "Is that the gate's address?");
-  const fields = errors.map(({ field, message }) => `${field}: ${message}`);
-  return new Failure(`${status} ${code}: ${detail ?? ""}`.trim(), hint ?? fields.join("\n"));
+export function refusalOf({ base }, answer, hint) {
+  const { status } = answer;
+  const { code, detail, errors = [] } = jsonOf(answer) ?? {};
+  if (typeof code !== "string" || typeof detail !== "string" || !Array.isArray(errors))
+    return new Failure(`${base} answers ${status}, and not as a gate does`, "Is that the gate's address?");
+  const fields = errors.map((error) => printable(`${error?.field}: ${error?.message}`));
+  return new Failure(printable(`${status} ${code}: ${detail}`), hint ?? fields.join("\n"));
 }
+
+/** Text of others, without what would do something to a terminal. @param {string} text */
+export const printable = (text) => text.replaceAll(/\p{C}/gu, "\u{fffd}");

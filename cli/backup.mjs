@@ -1,11 +1,11 @@
 // `keyward backup`: what the Registry of a gate holds, in a file. `keyward restore` sends it back.
 
-import { once } from "node:events";
-import { createWriteStream, existsSync, renameSync, rmSync } from "node:fs";
+import { existsSync, renameSync, rmSync } from "node:fs";
+import { open } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { Failure } from "../scripts/lib/progress.mjs";
-import { call, gateOf, refusalOf } from "./admin_api.mjs";
+import { call, gateOf, jsonOf, refusalOf } from "./admin_api.mjs";
 import { readArgs } from "./folder.mjs";
 
 /** @import { ParseArgsConfig } from "node:util" */
@@ -23,24 +23,23 @@ const LONGEST_WAIT_S = 120;
 export async function run(args) {
   const { file, gate } = await readFileArgs(args, HELP, { url: { type: "string" } });
   if (existsSync(file)) throw new Failure(`${file} is there already`, "Name a new file: a backup replaces none.");
-  const token = process.env.KEYWARD_SESSION_TOKEN ?? (await signIn(gate));
+  const token = process.env.KEYWARD_SESSION_TOKEN || (await signIn(gate));
   const part = `${file}.part`;
   // Hashes of passwords are in it.
-  const out = createWriteStream(part, { mode: 0o600 });
+  const out = await open(part, "w", 0o600);
   let pages = 0;
   try {
     for (let cursor; cursor !== null; pages += 1) {
       const path = `/backup${cursor ? `?cursor=${encodeURIComponent(cursor)}` : ""}`;
       const answer = await patiently(() => call(gate, "GET", path, { Authorization: `Bearer ${token}` }));
-      if (answer.status !== 200) throw refusalOf(gate, answer, hintOf(answer));
-      if (!out.write(answer.text)) await once(out, "drain");
+      if (answer.status !== 200 || !isPage(answer)) throw refusalOf(gate, answer, hintOf(answer));
+      await out.writeFile(answer.text);
       cursor = answer.headers.get("next-cursor");
     }
-    out.end();
-    await once(out, "finish");
+    await out.close();
     renameSync(part, file);
   } catch (error) {
-    out.destroy();
+    await out.close();
     rmSync(part, { force: true });
     throw error;
   }
@@ -63,6 +62,9 @@ export async function readFileArgs(args, help, options) {
 /** @typedef {Awaited<ReturnType<typeof gateOf>>} Gate */
 /** @typedef {Awaited<ReturnType<typeof call>>} Answer */
 
+/** Whether this is a page of a backup: what is no gate may answer 200, too. @param {Answer} answer */
+const isPage = ({ headers }) => headers.get("content-type")?.startsWith("application/x-ndjson");
+
 /** @param {Gate} gate */
 async function signIn(gate) {
   const { KEYWARD_EMAIL: email, KEYWARD_PASSWORD: password } = process.env;
@@ -70,8 +72,9 @@ async function signIn(gate) {
   const headers = { "Content-Type": "application/json" };
   const answer = await call(gate, "POST", "/session", headers, JSON.stringify({ email, password }));
   const hint = answer.status === 401 ? "Are KEYWARD_EMAIL and KEYWARD_PASSWORD right?" : undefined;
-  if (answer.status !== 201) throw refusalOf(gate, answer, hint);
-  return JSON.parse(answer.text).token;
+  const token = jsonOf(answer)?.token;
+  if (answer.status !== 201 || !token) throw refusalOf(gate, answer, hint);
+  return token;
 }
 
 /** Makes a call again after the time that the gate asks for. @param {() => Promise<Answer>} ask */

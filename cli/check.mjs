@@ -1,6 +1,7 @@
 // `keyward check`: says whether a policy is in order.
 
 import { check } from "../scripts/lib/check.mjs";
+import { Failure } from "../scripts/lib/progress.mjs";
 import { policyFile, read, readArgs } from "./folder.mjs";
 
 const HELP = `usage: keyward check [FILE]
@@ -11,6 +12,7 @@ the exit code is then 1.`;
 /** @param {string[]} args */
 export async function run(args) {
   const { positionals } = readArgs(args, { help: HELP, allowPositionals: true });
+  if (positionals.length > 1) throw new Failure("one policy is checked at a time", HELP);
   const policy = policyFile(positionals[0]);
   await check(policy, read);
   console.log(`${policy} is in order.`);

@@ -2,6 +2,7 @@
 
 import { join, relative } from "node:path";
 
+import { readConfig } from "../scripts/lib/deployment.mjs";
 import { readPolicies } from "../scripts/lib/policy.mjs";
 import { refuseBusyPort } from "../scripts/lib/ports.mjs";
 import { Failure, Steps } from "../scripts/lib/progress.mjs";
@@ -37,6 +38,7 @@ export async function run(args) {
     throw new Failure(`--port ${values.port} is not a port`, "A whole number from 1 to 65535.");
   const policy = policyFile(values.policy);
   refuseOtherVersion();
+  await readConfig(folder);
   const cli = wranglerScript();
   const base = `http://127.0.0.1:${port}`;
   await refuseBusyPort(port, "npx keyward dev --port");
@@ -48,12 +50,12 @@ export async function run(args) {
   const { KEYWARD_SETUP_TOKEN } = devSecrets(policies, DEV_VARS);
   const state = join(".wrangler", `state${ownName(policy)}`);
   const log = join(OWN, "dev.log");
-  const node = await nodeForWrangler();
   // For the builds that wrangler runs after each change.
   const env = { KEYWARD_POLICY: policy };
-  const { stop, tellOfBuilds } = await steps.run("Starting wrangler dev", () =>
-    wranglerDev({ command: "keyward dev", folder, node, cli, base, port, state, policy, log, env }),
-  );
+  const { stop, tellOfBuilds } = await steps.run("Starting wrangler dev", async () => {
+    const node = await nodeForWrangler();
+    return wranglerDev({ command: "keyward dev", folder, node, cli, base, port, state, policy, log, env });
+  });
   try {
     await introduce({
       folder,

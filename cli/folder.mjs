@@ -1,6 +1,6 @@
 // The folder that the command is run in: its files, and the wrangler and Node that it is used with.
 
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join, relative, resolve } from "node:path";
 import { parseArgs } from "node:util";
@@ -43,12 +43,15 @@ export function readArgs(args, { help, options = {}, allowPositionals = false })
  * The path of a policy in this folder; a Failure if it is not there.
  * @param {string} [named]
  */
-export function policyFile(named = process.env.KEYWARD_POLICY ?? POLICY) {
+export function policyFile(named = process.env.KEYWARD_POLICY || POLICY) {
   const policy = relative(folder, resolve(folder, named));
-  if (!existsSync(resolve(folder, policy))) {
+  const found = statSync(resolve(folder, policy), { throwIfNoEntry: false });
+  if (!found) {
     const hint = named === POLICY ? "npx keyward init writes one." : "Its path is relative to where you are.";
     throw new Failure(`the policy file ${policy} is not there`, hint);
   }
+  if (found.isDirectory())
+    throw new Failure(`${named} is a folder, and no policy`, "Name a file in it, such as keyward.toml.");
   return policy;
 }
 
@@ -102,10 +105,19 @@ export async function nodeForWrangler() {
   const version = optionalDependencies[name];
   const found =
     version &&
-    (await output("npm", ["exec", "--yes", `--package=${name}@${version}`, "--", "node", "-p", "process.execPath"]));
+    (await output("npm", [
+      "exec",
+      "--yes",
+      "--prefer-offline",
+      `--package=${name}@${version}`,
+      "--",
+      "node",
+      "-p",
+      "process.execPath",
+    ]));
   if (found) return found.trim().split("\n").at(-1);
   throw new Failure(
     `wrangler needs Node ${LEAST_NODE.join(".")} or newer, this is ${process.version}`,
-    "Install a newer one: https://nodejs.org/",
+    "Install a newer one (https://nodejs.org/), or have a network once, so that npm can fetch it for wrangler alone.",
   );
 }

@@ -1,7 +1,7 @@
 // `keyward keys`: the keys of a gate that runs.
 
 import { Failure } from "../scripts/lib/progress.mjs";
-import { HELP as API_HELP, adminApi, OPTIONS } from "./admin_api.mjs";
+import { HELP as API_HELP, adminApi, OPTIONS, printable } from "./admin_api.mjs";
 import { readArgs } from "./folder.mjs";
 
 /** @typedef {Awaited<ReturnType<typeof adminApi>>} Api */
@@ -53,6 +53,9 @@ export async function run([name, ...args]) {
       needed ? "the id of one key is needed: keyward keys list shows them" : `what is ${positionals}?`,
       HELP,
     );
+  // It goes into a URL, where no key may stand, nor be shown here.
+  if (needed && !/^key_\w+$/.test(positionals[0]))
+    throw new Failure("that is not the id of a key", "It begins with key_: keyward keys list shows them.");
   const api = await adminApi(values);
   await command.run(api, values, positionals[0]);
 }
@@ -72,6 +75,9 @@ function whole(option, text) {
   return number;
 }
 
+/** Most days that are shown: as many points as the gate gives at once. */
+const MOST_DAYS = 1_000;
+
 /**
  * @param {Api} api
  * @param {Values} values
@@ -80,7 +86,7 @@ async function create(api, values) {
   if (!values.name) throw new Failure("a key needs a name: --name 'Nightly export'", HELP);
   const perMinute = whole("per-minute", values["per-minute"]);
   const perDay = whole("per-day", values["per-day"]);
-  const answer = await api("POST", "/api-keys", {
+  const answer = await api("POST", "/api-keys", "plaintextKey", {
     name: values.name,
     scopes: values.scopes?.split(",").filter(Boolean) ?? [],
     ...(values.realm && { realm: values.realm }),
@@ -94,10 +100,13 @@ async function create(api, values) {
 
 /** A date is the beginning of that day, UTC. @param {string} text */
 function moment(text) {
-  const date = new Date(text);
-  if (Number.isNaN(date.getTime()))
+  const [, day, time = "T00:00:00Z"] =
+    text.match(/^(\d{4}-\d\d-\d\d)(T\d\d:\d\d(?::\d\d)?(?:Z|[+-]\d\d:\d\d))?$/) ?? [];
+  const [at, midnight] = [Date.parse(day + time), Date.parse(`${day}T00:00:00Z`)];
+  // Of a day that its month has not, another is made.
+  if (Number.isNaN(at) || Number.isNaN(midnight) || !new Date(midnight).toISOString().startsWith(day))
     throw new Failure(`--expires ${text} is not a time`, "A date, 2027-01-31, or a time, 2027-01-31T12:00:00Z.");
-  return date.toISOString().replace(/\.000Z$/, "Z");
+  return new Date(at).toISOString().replace(/\.000Z$/, "Z");
 }
 
 /**
@@ -110,7 +119,7 @@ async function list(api, values) {
   const keys = [];
   for (let cursor; cursor !== null; ) {
     const query = new URLSearchParams([...set, ["limit", "100"], ...(cursor ? [["cursor", cursor]] : [])]);
-    const page = await api("GET", `/api-keys?${query}`);
+    const page = await api("GET", `/api-keys?${query}`, "apiKeys");
     keys.push(...page.apiKeys);
     cursor = page.nextCursor ?? null;
   }
@@ -135,7 +144,7 @@ async function list(api, values) {
  * @param {string} id
  */
 async function revoke(api, values, id) {
-  const answer = await api("POST", `/api-keys/${encodeURIComponent(id)}/revoke`);
+  const answer = await api("POST", `/api-keys/${id}/revoke`, "refusedEverywhereBy");
   if (values.json) return printJson(answer);
   console.log(`${id} is revoked, and refused everywhere by ${answer.refusedEverywhereBy}.`);
 }
@@ -147,7 +156,7 @@ async function revoke(api, values, id) {
  */
 async function rotate(api, values, id) {
   const graceSeconds = whole("grace-seconds", values["grace-seconds"]);
-  const answer = await api("POST", `/api-keys/${encodeURIComponent(id)}/rotate`, {
+  const answer = await api("POST", `/api-keys/${id}/rotate`, "previous", {
     ...(graceSeconds !== undefined && { graceSeconds }),
     ...(values["revoke-old"] && { revokeOld: true }),
   });
@@ -168,9 +177,11 @@ async function rotate(api, values, id) {
  */
 async function usage(api, values, id) {
   const days = whole("days", values.days) ?? 7;
+  if (days < 1 || days > MOST_DAYS)
+    throw new Failure(`--days ${days} is too ${days ? "many" : "few"}`, `From 1 to ${MOST_DAYS}.`);
   const from = new Date(Date.now() - (days - 1) * 86_400_000).toISOString().replace(/T.*/, "T00:00:00Z");
   const query = new URLSearchParams({ from, step: "1d" });
-  const answer = await api("GET", `/api-keys/${encodeURIComponent(id)}/usage?${query}`);
+  const answer = await api("GET", `/api-keys/${id}/usage?${query}`, "points");
   if (values.json) return printJson(answer);
   table(
     ["day", "accepted", "refused"],
@@ -190,7 +201,7 @@ async function usage(api, values, id) {
  * @param {unknown[][]} rows
  */
 function table(head, rows) {
-  const shown = [head, ...rows].map((row) => row.map((cell) => String(cell).replaceAll(/\p{C}/gu, "\u{fffd}")));
+  const shown = [head, ...rows].map((row) => row.map((cell) => printable(String(cell))));
   const widths = head.map((_, column) => Math.max(...shown.map((row) => row[column].length)));
   for (const row of shown)
     console.log(

@@ -10,12 +10,20 @@ const COMMANDS = {
   dev: ["[--port 8787] [--policy FILE]", "runs the gate on this machine", "./dev.mjs"],
   check: ["[FILE]", "says whether the policy is in order", "./check.mjs"],
   build: ["[--policy FILE]", "writes the policy for the Worker; wrangler.toml has wrangler run it", "./build.mjs"],
-  secrets: ["[--rotate] [--policy FILE]", "makes the secrets of a deployment", "./secrets.mjs"],
+  secrets: [
+    "[--rotate] [--rotate-identity] [--env NAME] [--policy FILE]",
+    "makes the secrets of a deployment",
+    "./secrets.mjs",
+  ],
   deploy: ["[wrangler's options]", "checks, and has wrangler deploy", "./deploy.mjs"],
   keys: ["create | list | revoke | rotate | usage", "manages keys of a gate that runs", "./keys.mjs"],
   backup: ["FILE [--url URL]", "writes what a gate's Registry holds to a file", "./backup.mjs"],
   restore: ["FILE [--url URL] [--env NAME]", "sends such a file to a gate that was just deployed", "./restore.mjs"],
-  doctor: ["URL", "looks whether a gate that runs is whole, closed and the only way to its origin", "./doctor.mjs"],
+  doctor: [
+    "URL [--env NAME] [--policy FILE]",
+    "looks whether a gate that runs is whole, closed and the only way to its origin",
+    "./doctor.mjs",
+  ],
   policy: ["explain GET /path | import openapi.yaml", "says what the policy does, or makes one", "./policy.mjs"],
 };
 

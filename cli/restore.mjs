@@ -1,12 +1,12 @@
 // `keyward restore`: sends a file that `keyward backup` wrote to a gate that has nothing yet.
 
-import { createReadStream, existsSync } from "node:fs";
+import { createReadStream, statSync } from "node:fs";
 import { createInterface } from "node:readline";
 
 import { secretsFile } from "../scripts/lib/deployment_secrets.mjs";
 import { Failure } from "../scripts/lib/progress.mjs";
 import { readSecrets } from "../scripts/lib/secrets.mjs";
-import { call, refusalOf } from "./admin_api.mjs";
+import { call, jsonOf, refusalOf } from "./admin_api.mjs";
 import { hintOf, patiently, readFileArgs } from "./backup.mjs";
 import { DEV_VARS, folder } from "./folder.mjs";
 
@@ -22,7 +22,11 @@ const TAIL = '{"end":';
 /** @param {string[]} args */
 export async function run(args) {
   const { file, gate, values } = await readFileArgs(args, HELP, { url: { type: "string" }, env: { type: "string" } });
-  if (!existsSync(file)) throw new Failure(`the file ${file} is not there`, HELP);
+  if (!statSync(file, { throwIfNoEntry: false })?.isFile())
+    throw new Failure(
+      `the file ${file} is not there`,
+      "keyward backup writes one. Its path is relative to where you are.",
+    );
   const secrets = gate.isLocal && !values.env ? DEV_VARS : secretsFile(folder, values.env);
   const token = process.env.KEYWARD_SETUP_TOKEN ?? readSecrets(secrets).KEYWARD_SETUP_TOKEN;
   if (!token) throw new Failure("there is no set-up token", "Set KEYWARD_SETUP_TOKEN, or name the environment: --env.");
@@ -32,8 +36,8 @@ export async function run(args) {
   let rows = 0;
   for await (const page of pagesOf(file)) {
     const answer = await patiently(() => call(gate, "POST", "/restore", headers, page));
-    if (answer.status !== 200) throw refusalOf(gate, answer, hintOf(answer));
-    last = JSON.parse(answer.text);
+    last = jsonOf(answer);
+    if (answer.status !== 200 || !last) throw refusalOf(gate, answer, hintOf(answer));
     rows += last.rows;
   }
   console.log(`${last.backup}, made at ${last.madeAt}, is restored: ${rows} rows. Keys are published in the next minutes; sign in as before.

@@ -1,6 +1,6 @@
 // What wrangler.toml has to say before the gate can be deployed, or run with a policy.
 
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join, normalize } from "node:path";
 
 import { root } from "./places.mjs";
@@ -35,8 +35,17 @@ export function originOf(realm, config) {
 /** The wrangler.toml of a folder, as it is written. */
 export async function readConfig(folder = root) {
   // Set-up installs it, and may run in the same process before.
-  const { parse } = await import("smol-toml");
-  return parse(readFileSync(join(folder, "wrangler.toml"), "utf8"));
+  const { parse, TomlError } = await import("smol-toml");
+  const file = join(folder, "wrangler.toml");
+  if (!existsSync(file))
+    throw new Failure(`wrangler.toml is not in ${folder}`, "Run this where it is; npx keyward init writes one.");
+  try {
+    return parse(readFileSync(file, "utf8"));
+  } catch (error) {
+    if (!(error instanceof TomlError)) throw error;
+    const [what] = error.message.split("\n");
+    throw new Failure(`wrangler.toml:${error.line}: ${what}`, "https://toml.io describes the syntax.");
+  }
 }
 
 /** What wrangler gives an environment of the top of the file; everything else it has to say itself. */

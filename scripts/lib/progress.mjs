@@ -50,6 +50,8 @@ const HINTS = {
   EPERM: "Give this user the right to it, or remove it if another user made it (with sudo, say).",
   EROFS: "It is on a read-only file system.",
   ENOSPC: "The disk is full.",
+  ENOENT: "It, or the folder that it is to be in, is not there.",
+  EISDIR: "It is a folder: name a file.",
 };
 
 /**

@@ -69,6 +69,16 @@ export async function beTheOnlyOne(what, { command, folder, another }) {
   );
 }
 
+/**
+ * The address of the gate that one of these commands runs in this folder; undefined if none does.
+ * @param {string} folder
+ */
+export function startedAt(folder) {
+  const started = startedIn(folder);
+  const first = started.first();
+  return first && /^http:[^,]+/.exec(started.text(first))?.[0];
+}
+
 /** Fails while an `npm start` runs, for builds that would write the same files. */
 export function refuseWhileStarted() {
   const other = STARTED.first();
