@@ -20,10 +20,12 @@ export async function explain(args, help) {
   const { values, positionals } = readArgs(args, { help, options: OPTIONS, allowPositionals: true });
   const [method, path, ...more] = positionals;
   if (!method || !path || more.length) throw new Failure("a method and a path are needed: GET /api/orders", help);
-  if (!path.startsWith("/"))
+  if (!/^[A-Za-z-]+$/.test(method))
+    throw new Failure(`${JSON.stringify(method)} is not a method`, "Such as: keyward policy explain GET /api/orders");
+  if (!/^\/[!-"$-~]*$/.test(path))
     throw new Failure(
       `${JSON.stringify(path)} is not a path`,
-      "It begins with /: keyward policy explain GET /api/orders",
+      "It begins with / and is as it is sent: keyward policy explain GET /api/orders%20of%20mine",
     );
   const document = await check(policyFile(values.policy), read);
   const { host, plan } = values;
@@ -32,7 +34,6 @@ export async function explain(args, help) {
   if (values.json) return console.log(JSON.stringify(said, null, 2));
   for (const { step, ok, detail } of said.steps)
     console.log(`  ${ok ? "ok" : "no"}  ${step.padEnd(10)}  ${detail ?? ""}`.trimEnd());
-  console.log(
-    `\n${said.allowed ? "It would pass." : `It would be refused: ${said.status ?? "it depends"} ${said.code ?? ""}`.trim()}`,
-  );
+  const refused = said.status === null ? "It would go on." : `It would be refused: ${said.status} ${said.code}`;
+  console.log(`\n${said.allowed ? "It would pass." : refused}`);
 }

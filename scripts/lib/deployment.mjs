@@ -75,6 +75,17 @@ export function deployments(config) {
   ];
 }
 
+/**
+ * Fails where a folder's wrangler.toml has no environment of this name.
+ * @param {string} name
+ * @param {string} folder
+ */
+export async function refuseNoEnvironment(name, folder) {
+  const { env = {} } = await readConfig(folder);
+  if (!Object.hasOwn(env, name))
+    throw new Failure(`wrangler.toml has no [env.${name}]`, `It has ${Object.keys(env).join(", ") || "none"}.`);
+}
+
 /** The id of the namespace for keys, if it is named. Without one the first deployment makes a namespace. */
 const keysOf = ({ kv_namespaces: all = [] }) => all.find(({ binding }) => binding === "KEYS")?.id;
 

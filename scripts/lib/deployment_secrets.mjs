@@ -3,6 +3,7 @@
 import { mkdirSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 
+import { refuseNoEnvironment } from "./deployment.mjs";
 import { readPolicies, secretsOf } from "./policy.mjs";
 import { Failure } from "./progress.mjs";
 import { appendSecrets, MADE, readSecrets, refuseUnfit, replaceSecrets } from "./secrets.mjs";
@@ -30,6 +31,8 @@ export function secretsFile(folder, env) {
  */
 export async function makeSecrets({ folder, policy, rotate = false, rotateIdentity = false, env, deploy }) {
   const file = secretsFile(folder, env);
+  // Secrets under a misspelled name would be missing in the deployment.
+  if (env !== undefined) await refuseNoEnvironment(env, folder);
   const policies = await readPolicies(policy, folder);
   const named = secretsOf(policies);
   const { page = "/admin" } = policies.get(policy).admin ?? {};

@@ -86,7 +86,7 @@ const EXPECTED = {
   'sum(keyward_requests_refused_total{realm="default",code="INSUFFICIENT_SCOPE"})': 3,
   'sum(keyward_route_requests_refused_total{realm="default",method="POST"})': 3,
   'sum(keyward_route_requests_refused_total{realm="default",method="GET"})': 4,
-  "sum(keyward_requests_unattributed_total)": 4,
+  'sum(keyward_requests_unattributed_total{realm="default",code="MISSING_AUTHORIZATION"})': 4,
   'keyward_keys{realm="default",state="active"}': 2,
   // One of the test before.
   'keyward_keys{realm="default",state="revoked"}': 2,

@@ -60,9 +60,14 @@ test("each environment has secrets in a file of its own, and a name that is no e
   await secrets("--env", "staging", "--rotate");
   assert.equal(readSecrets(own).KEYWARD_SECRET_PREVIOUS, staging.KEYWARD_SECRET);
   assert.deepEqual(readSecrets(file), plain, "those of others are as they were");
-  const { ended, text: said } = run(process.execPath, ["scripts/secrets.mjs", "--env", "../up"], { cwd: folder });
-  assert.equal(await ended, 1);
-  assert.match(said(), /"..\/up" is no environment/);
+  for (const [name, why] of /** @type {[string, RegExp][]} */ ([
+    ["../up", /"..\/up" is no environment/],
+    ["stagng", /wrangler\.toml has no \[env\.stagng\]\n {2}It has staging, production/],
+  ])) {
+    const { ended, text: said } = run(process.execPath, ["scripts/secrets.mjs", "--env", name], { cwd: folder });
+    assert.equal(await ended, 1);
+    assert.match(said(), why);
+  }
   assert.deepEqual(readdirSync(join(folder, ".keyward")).sort(), ["secrets.env", "secrets.staging.env"]);
 });
 

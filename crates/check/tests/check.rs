@@ -7,8 +7,9 @@ use std::{
     process::{Command, Output},
 };
 
-use keyward_check::{Error, check, schema_with_docs};
+use keyward_check::{Error, answer, check, schema_with_docs};
 use keyward_policy::document;
+use serde_json::{Value, json};
 
 const RIGHT: &str = include_str!("../../../keyward.toml");
 
@@ -71,6 +72,27 @@ fn what_it_does_not_know_is_answered_with_how_to_call_it() {
         assert!(text(&output.stderr).starts_with("usage: keyward check [FILE]"));
     }
     assert!(text(&run(&["--help"]).stdout).starts_with("usage: keyward check [FILE]"));
+}
+
+/// Where nothing is deployed there are no secrets either: what a route would lack is not a deployment's setting.
+#[test]
+fn of_every_route_of_the_examples_it_is_said_what_the_gate_would_decide_without_a_deployment() {
+    for name in ["all", "hono", "identity"] {
+        let document = text(&run(&[&format!("examples/{name}/keyward.toml")]).stdout).trim_end().to_owned();
+        let ask = |asked: Value| -> Value {
+            serde_json::from_str(&answer(&document, &asked.to_string(), 1_800_000_000_000).unwrap()).unwrap()
+        };
+        for route in ask(json!({}))["routes"].as_array().unwrap() {
+            let (realm, method) = (&route["realm"], &route["methods"][0]);
+            let path = route["path"].as_str().unwrap().replace('*', "x");
+            for scopes in [Value::Null, route["needs"]["scopes"].clone()] {
+                let asked = json!({ "realm": realm, "method": method, "path": path, "scopes": scopes });
+                let said = ask(asked.clone());
+                assert_ne!(said["status"], 503, "{name}: {asked} {said}");
+                assert_eq!(said["realm"], *realm, "{name}: {asked} {said}");
+            }
+        }
+    }
 }
 
 #[test]

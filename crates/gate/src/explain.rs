@@ -35,6 +35,7 @@ use keyward_core::{
     question::{Question, SupposedRequest},
     record::{Cost, KeyKind, Limits, Mode, Record, Window},
     request_target::RequestTarget,
+    route::builtin_route,
     secret::{Secret, Secrets},
     time::{Span, Timestamp},
 };
@@ -58,16 +59,19 @@ impl<P: Platform> Gate<'_, P> {
     }
 }
 
+/// In place of every secret where there is no deployment: one that nobody has, in a form that each may have (32 bytes in base64).
+const NOBODYS: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
 /// The answer to a question that is asked of a policy alone, without a deployment: as JSON. Where that needs a secret, there is
 /// one that nobody has.
 pub fn answer_without_deployment(policy: &'static Policy, question: &Question, now: Timestamp) -> Value {
-    let secrets = Secrets::new("", None);
+    let secrets = Secrets::new(NOBODYS, None);
     let explainer = Explainer {
         policy,
         question,
         secrets: Ok(&secrets),
         now,
-        secret: &|_| Some(Secret::new("")),
+        secret: &|_| Some(Secret::new(NOBODYS)),
         has_limiter: &|_| true,
     };
     match &question.request {
@@ -168,6 +172,9 @@ impl Explainer<'_> {
         let url = format!("https://{}{}", self.host(request, own_host), request.path);
         let supposed = Supposed { request, url };
         let target = RequestTarget::of(&supposed.url);
+        if builtin_route(self.policy, target).is_some() {
+            return of_own_path();
+        }
         let client = Client::of(&supposed);
         let mut trail = Trail::default();
         let (mut realm, mut route) = (None, None);
@@ -350,6 +357,19 @@ impl Explainer<'_> {
         }
         Ok(Rc::new(record))
     }
+}
+
+/// Of Keyward's own paths no realm decides: these are looked at first.
+fn of_own_path() -> Value {
+    let why = "Keyward itself answers at this path: no realm gets to see it.";
+    object_of(&mut [
+        ("allowed", false.into()),
+        ("status", Value::Null),
+        ("code", Value::Null),
+        ("realm", Value::Null),
+        ("route", Value::Null),
+        ("steps", vec![shown(Step::Url, true, Value::Null), shown(Step::Realm, false, why.into())].into()),
+    ])
 }
 
 fn shown(step: Step, ok: bool, detail: Value) -> Value {

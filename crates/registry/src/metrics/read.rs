@@ -40,7 +40,7 @@ const REFUSED: Metric = counter(
 );
 const UNATTRIBUTED: Metric = counter(
     "keyward_requests_unattributed_total",
-    &["code"],
+    &["realm", "code"],
     "Refused requests that belong to no key, such as guesses, as far as they have been reported.",
 );
 const ACCEPTED_ON_ROUTE: Metric = counter(
@@ -148,7 +148,7 @@ pub fn show(context: &mut RequestContext<'_>, _: &Principal, _: &str) -> Handler
     let refused = counters::read(db, What::Refused)?;
     text.add(&REFUSED, refused.iter().map(|it| (vec![it.realm.as_str(), &it.name], it.count)));
     let unattributed = counters::read(db, What::Unattributed)?;
-    text.add(&UNATTRIBUTED, unattributed.iter().map(|it| (vec![it.name.as_str()], it.count)));
+    text.add(&UNATTRIBUTED, unattributed.iter().map(|it| (realm_and_code(it).to_vec(), it.count)));
     for (metric, what) in
         [(&ACCEPTED_ON_ROUTE, What::AcceptedOnRoute), (&REFUSED_ON_ROUTE, What::RefusedOnRoute)]
     {
@@ -156,6 +156,12 @@ pub fn show(context: &mut RequestContext<'_>, _: &Principal, _: &str) -> Handler
         text.add(metric, routes.iter().map(|it| (on_route(it), it.count)));
     }
     Ok(Outcome::text(MEDIA_TYPE, text.into_text()))
+}
+
+/// Of what belongs to no key: the name has both, as it is told (`limits::tally`).
+fn realm_and_code(counter: &Counter) -> [&str; 2] {
+    let (realm, code) = counter.name.rsplit_once(' ').unwrap_or(("", &counter.name));
+    [realm, code]
 }
 
 /// Realm, method and path.

@@ -96,12 +96,13 @@ fn requests_are_counted_once_however_often_they_are_told_and_a_count_never_shrin
         report(&fixture, &key, told(now, accepted, taken_back, &[("RATE_LIMITED", limited)]));
     }
     report(&fixture, &key, told(now - HOUR, 100, 0, &[]));
-    report(&fixture, UNATTRIBUTED, told(now, 0, 0, &[("UNKNOWN_API_KEY", 4)]));
-    report(&fixture, UNATTRIBUTED, told(now, 0, 0, &[("UNKNOWN_API_KEY", 6)]));
+    report(&fixture, UNATTRIBUTED, told(now, 0, 0, &[("default INVALID_API_KEY", 4), (" NO_REALM", 1)]));
+    report(&fixture, UNATTRIBUTED, told(now, 0, 0, &[("default INVALID_API_KEY", 6)]));
     let expected: Samples = [
         ("keyward_requests_accepted_total{realm=\"default\"}", 112),
         ("keyward_requests_refused_total{realm=\"default\",code=\"RATE_LIMITED\"}", 2),
-        ("keyward_requests_unattributed_total{code=\"UNKNOWN_API_KEY\"}", 6),
+        ("keyward_requests_unattributed_total{realm=\"default\",code=\"INVALID_API_KEY\"}", 6),
+        ("keyward_requests_unattributed_total{realm=\"\",code=\"NO_REALM\"}", 1),
     ]
     .map(|(name, count)| (name.to_owned(), count))
     .into();
@@ -280,7 +281,7 @@ fn there_are_never_more_series_than_the_bound_whatever_is_reported() {
     let shown = of(&samples, "keyward_requests_refused_total");
     assert!(shown.len() <= counters::MOST as usize + 1, "{}", shown.len());
     assert_eq!(shown.values().sum::<u64>(), 6_000, "none is lost");
-    assert_eq!(samples["keyward_requests_unattributed_total{code=\"other\"}"], 6);
+    assert_eq!(samples["keyward_requests_unattributed_total{realm=\"\",code=\"other\"}"], 6);
     // What has not grown for long makes room.
     fixture.later(100 * DAY);
     for _ in 0..40 {

@@ -274,6 +274,22 @@ fn without_a_host_a_request_goes_to_one_of_the_realm_that_is_named_or_of_the_key
 }
 
 #[test]
+fn what_keyward_itself_answers_no_realm_is_said_to_decide() {
+    let platform = FakePlatform::new();
+    // A realm that has every path.
+    let at = |path: &str| SupposedRequest { host: Some("apps.example".into()), ..request("GET", path) };
+    for path in ["/healthz", "/readyz", "/api/admin", "/api/admin/api-keys?limit=1", "/admin/", "/admin/x"] {
+        let answer = ask(&platform, &about(at(path), None, None));
+        assert_eq!((&answer["allowed"], &answer["status"]), (&json!(false), &Value::Null), "{path}");
+        assert_eq!(steps(&answer), ["url", "realm"], "{path}");
+    }
+    for path in ["/healthy", "/administrators"] {
+        let answer = ask(&platform, &about(at(path), None, None));
+        assert_eq!(explained(&answer), Some((401, "MISSING_AUTHORIZATION".into())), "{path}");
+    }
+}
+
+#[test]
 fn a_key_of_the_policy_is_known_to_its_own_tenant_only() {
     let platform = FakePlatform::new();
     let key = Secret::new("a-key-of-a-cron-job-that-stands-in-the-policy");
