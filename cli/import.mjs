@@ -103,6 +103,9 @@ function asked({ by, scopes, optional }) {
   return requirement({ method: "", path: "", scopes: [...scopes].sort(), isPublic, isOptional: optional });
 }
 
+/** In place of a parameter: what nobody writes out in a path. */
+const ANY = "any-value-of-it";
+
 /**
  * Where the policy decides otherwise than the document says, a line each.
  * @param {string} document the policy's
@@ -115,7 +118,7 @@ async function drift(document, operations, realm) {
   const met = new Set();
   for (const operation of operations) {
     const { method, path } = operation;
-    const { route, realm: its } = await answer(document, { realm, method, path: path.replaceAll(/\{[^}]*\}/g, "1") });
+    const { route, realm: its } = await answer(document, { realm, method, path: path.replaceAll(/\{[^}]*\}/g, ANY) });
     const found =
       route &&
       routes.find((/** @type {any} */ one) => one.path === route.path && String(one.methods) === String(route.methods));

@@ -83,6 +83,8 @@ function completePackage() {
       "Mend it, and run keyward init again.",
     );
   }
+  if (typeof found !== "object" || found === null || Array.isArray(found))
+    throw new Failure("package.json is not an object", "Mend it, and run keyward init again.");
   const has = (/** @type {string} */ name) => found.dependencies?.[name] ?? found.devDependencies?.[name];
   const devDependencies = { ...found.devDependencies };
   if (!has("keyward")) devDependencies.keyward = `^${own.version}`;

@@ -115,6 +115,20 @@ describe("an OpenAPI document", () => {
   });
 });
 
+it("a document and the policy that is made of it agree, also where a parameter and a word stand in one place", async () => {
+  const security = ["[]", "[{k: []}]", "[{k: [a]}]", "[{k: [a, b]}, {}]"];
+  const paths = ["/1", "/{id}", "/{id}.json", "/a/{x}", "/{y}/1"];
+  put(
+    "openapi.yaml",
+    `openapi: 3.0.3\npaths:\n${paths.map((path, at) => `  "${path}": {get: {security: ${security[at % 4]}}, post: {security: ${security[(at + 1) % 4]}}}\n`).join("")}`,
+  );
+  const { said } = await keyward(["policy", "import", "openapi.yaml"]);
+  const template = readFileSync(join(root, "cli", "template", "keyward.toml"), "utf8");
+  put("made.toml", template.replace('paths = ["/api/*"]', 'paths = ["/*"]').replace(/\[realm\.scopes\][\s\S]*/, said));
+  const compared = await keyward(["policy", "import", "openapi.yaml", "--check", "--policy", "made.toml"]);
+  assert.match(compared.said, /agree about 10 operations/);
+});
+
 describe("an option or a secret that is none", () => {
   it("is refused before anything is sent", async () => {
     const at = ["--url", "https://gate.invalid"];

@@ -172,7 +172,8 @@ describe("a folder with nothing but the package", { concurrency: false }, () => 
     const status = async (shown) =>
       (await ask(`${url}/api/orders`, { headers: { Authorization: `Bearer ${shown}` } })).status;
     assert.equal(await status(key), 200);
-    const [listed] = JSON.parse(await must(["keys", "list", "--query", "Nightly", "--json", ...at]));
+    // Without an address it is the one that runs in this folder.
+    const [listed] = JSON.parse(await must(["keys", "list", "--query", "Nightly", "--json"]));
     assert.deepEqual([listed.id, listed.rateLimit.perMinute], [id, 60]);
     assert.match(await must(["keys", "list", "--status", "ACTIVE", ...at]), new RegExp(`${id} .*Nightly`));
     const rotated = await must(["keys", "rotate", id, "--grace-seconds", "600", ...at]);
@@ -352,6 +353,8 @@ describe("a folder with nothing but the package", { concurrency: false }, () => 
     assert.match((await own(["check"])).said, /keyward\.toml is not there\n {2}npx keyward init writes one/);
     writeFileSync(join(empty, "package.json"), "{");
     assert.match((await own(["init"])).said, /package\.json is not JSON: /);
+    writeFileSync(join(empty, "package.json"), "null");
+    assert.match((await own(["init"])).said, /package\.json is not an object/);
   });
 
   it("finds with doctor what is wrong with a gate, and how to mend it", async (t) => {
