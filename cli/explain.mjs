@@ -27,8 +27,10 @@ export async function explain(args, help) {
       `${JSON.stringify(path)} is not a path`,
       "It begins with / and is as it is sent: keyward policy explain GET /api/orders%20of%20mine",
     );
-  const document = await check(policyFile(values.policy), read);
   const { host, plan } = values;
+  if (host !== undefined && !/^(\[[\da-f:.]+\]|[\w.-]+)(:\d+)?$/i.test(host))
+    throw new Failure(`${JSON.stringify(host)} is not a host`, "Its name alone: --host api.example.com");
+  const document = await check(policyFile(values.policy), read);
   const scopes = values.scopes?.split(",").filter(Boolean);
   const said = await answer(document, { method: method.toUpperCase(), path, host, scopes, plan });
   if (values.json) return console.log(JSON.stringify(said, null, 2));

@@ -1,7 +1,7 @@
 // `keyward init`: writes what a gate needs into this folder. What is there already stays as it is.
 
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, relative, resolve } from "node:path";
 
 import { root } from "../scripts/lib/places.mjs";
 import { Failure } from "../scripts/lib/progress.mjs";
@@ -67,6 +67,17 @@ function completeIgnored() {
   return text ? "completed" : "written";
 }
 
+/** The tarball that npm, or npx, has installed this package from; undefined if it was a registry, which then has it for others, too. */
+function tarball() {
+  const above = dirname(dirname(root));
+  const file = join(above, "package.json");
+  const { dependencies, devDependencies } = existsSync(file) ? JSON.parse(readFileSync(file, "utf8")) : {};
+  const from = { ...devDependencies, ...dependencies }.keyward;
+  if (!from?.startsWith("file:")) return undefined;
+  const path = relative(folder, resolve(above, from.slice("file:".length)));
+  return `file:${path.replaceAll("\\", "/")}`;
+}
+
 /** Adds to package.json what it lacks, or writes one. */
 function completePackage() {
   const file = join(folder, "package.json");
@@ -87,7 +98,7 @@ function completePackage() {
     throw new Failure("package.json is not an object", "Mend it, and run keyward init again.");
   const has = (/** @type {string} */ name) => found.dependencies?.[name] ?? found.devDependencies?.[name];
   const devDependencies = { ...found.devDependencies };
-  if (!has("keyward")) devDependencies.keyward = `^${own.version}`;
+  if (!has("keyward")) devDependencies.keyward = tarball() ?? `^${own.version}`;
   if (!has("wrangler")) devDependencies.wrangler = own.peerDependencies.wrangler;
   const completed = {
     ...(isNew && { private: true, type: "module" }),

@@ -155,6 +155,12 @@ describe("an option or a secret that is none", () => {
     await refused(["check", "."], /\. is a folder, and no policy/);
     await refused(["check", "keyward.toml", "other.toml"], /one policy is checked at a time/);
     await refused(["restore", "."], /the file \. is not there/);
+    await refused(["policy", "explain", "G ET", "/a"], /"G ET" is not a method/);
+    for (const path of ["a", "/a b", "/a#b", "/ä"]) await refused(["policy", "explain", "GET", path], /is not a path/);
+    for (const host of ["https://a.example", "a/b", "a b", ""])
+      await refused(["policy", "explain", "GET", "/a", "--host", host], /is not a host/);
+    const own = await keyward(["policy", "explain", "GET", "/healthz", "--host", "a.example:8080"]);
+    assert.match(own.said, /Keyward itself answers[\s\S]*It would go on/);
     await refused(["backup", join("none", "new")], /new\.part: open failed \(ENOENT\)/, { KEYWARD_SESSION_TOKEN: "x" });
     await refused(["doctor", "http://127.0.0.1:1"], /wrangler\.toml is not in /);
     put("wrangler.toml", "name = 'x'\na = [");

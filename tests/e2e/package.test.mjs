@@ -6,7 +6,7 @@ import { once } from "node:events";
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
-import { delimiter, join } from "node:path";
+import { delimiter, join, relative } from "node:path";
 import { after, before, describe, it } from "node:test";
 
 import { inPath, root } from "../../scripts/lib/places.mjs";
@@ -348,6 +348,12 @@ describe("a folder with nothing but the package", { concurrency: false }, () => 
     const port = await freePort();
     await refused(["keys", "list", "--url", `http://127.0.0.1:${port}`], /ECONNREFUSED/, /npx keyward dev/);
     const empty = mkdtempSync(join(folder, "empty-"));
+    // As npx runs it from a tarball: no registry has it.
+    const elsewhere = mkdtempSync(join(folder, "npx-"));
+    const cli = join(folder, "node_modules", "keyward", "cli", "keyward.mjs");
+    assert.equal((await command("node", [cli, "init"], { cwd: elsewhere })).code, 0);
+    const { devDependencies } = JSON.parse(readFileSync(join(elsewhere, "package.json"), "utf8"));
+    assert.equal(devDependencies.keyward, `file:../${relative(folder, tarball)}`);
     const own = (args) =>
       command("node", [join(folder, "node_modules", "keyward", "cli", "keyward.mjs"), ...args], { cwd: empty });
     assert.match((await own(["check"])).said, /keyward\.toml is not there\n {2}npx keyward init writes one/);
