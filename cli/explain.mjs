@@ -2,7 +2,7 @@
 
 import { answer, check } from "../scripts/lib/check.mjs";
 import { Failure } from "../scripts/lib/progress.mjs";
-import { policyFile, read, readArgs } from "./folder.mjs";
+import { listed, policyFile, read, readArgs } from "./folder.mjs";
 
 const OPTIONS = /** @type {const} */ ({
   host: { type: "string" },
@@ -31,7 +31,7 @@ export async function explain(args, help) {
   if (host !== undefined && !/^(\[[\da-f:.]+\]|[\w.-]+)(:\d+)?$/i.test(host))
     throw new Failure(`${JSON.stringify(host)} is not a host`, "Its name alone: --host api.example.com");
   const document = await check(policyFile(values.policy), read);
-  const scopes = values.scopes?.split(",").filter(Boolean);
+  const scopes = listed(values.scopes);
   const said = await answer(document, { method: method.toUpperCase(), path, host, scopes, plan });
   if (values.json) return console.log(JSON.stringify(said, null, 2));
   for (const { step, ok, detail } of said.steps)

@@ -40,6 +40,12 @@ export function readArgs(args, { help, options = {}, allowPositionals = false })
 }
 
 /**
+ * The words of an option that takes several, with commas between and perhaps spaces.
+ * @param {string | undefined} text
+ */
+export const listed = (text) => text?.split(/[\s,]+/).filter(Boolean);
+
+/**
  * The path of a policy in this folder; a Failure if it is not there.
  * @param {string} [named]
  */

@@ -2,7 +2,7 @@
 
 import { Failure } from "../scripts/lib/progress.mjs";
 import { HELP as API_HELP, adminApi, OPTIONS, printable } from "./admin_api.mjs";
-import { readArgs } from "./folder.mjs";
+import { listed, readArgs } from "./folder.mjs";
 
 /** @typedef {Awaited<ReturnType<typeof adminApi>>} Api */
 /** @typedef {Record<string, any>} Values */
@@ -88,7 +88,7 @@ async function create(api, values) {
   const perDay = whole("per-day", values["per-day"]);
   const answer = await api("POST", "/api-keys", "plaintextKey", {
     name: values.name,
-    scopes: values.scopes?.split(",").filter(Boolean) ?? [],
+    scopes: listed(values.scopes) ?? [],
     ...(values.realm && { realm: values.realm }),
     ...(values.test && { testMode: true }),
     ...(values.expires && { expiresAt: moment(values.expires) }),

@@ -159,6 +159,8 @@ describe("an option or a secret that is none", () => {
     for (const path of ["a", "/a b", "/a#b", "/ä"]) await refused(["policy", "explain", "GET", path], /is not a path/);
     for (const host of ["https://a.example", "a/b", "a b", ""])
       await refused(["policy", "explain", "GET", "/a", "--host", host], /is not a host/);
+    const both = ["--scopes", "orders:write , orders:read"];
+    assert.match((await keyward(["policy", "explain", "GET", "/api/orders", ...both])).said, /It would pass/);
     const own = await keyward(["policy", "explain", "GET", "/healthz", "--host", "a.example:8080"]);
     assert.match(own.said, /Keyward itself answers[\s\S]*It would go on/);
     await refused(["backup", join("none", "new")], /new\.part: open failed \(ENOENT\)/, { KEYWARD_SESSION_TOKEN: "x" });
