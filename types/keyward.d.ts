@@ -7,8 +7,13 @@ export interface Context {
   readonly props: unknown;
 }
 
-/** Serves a realm whose origin is a handler. `env` is the Worker's own. */
-export type Handler<Env> = (request: Request, env: Env, context: Context) => Response | Promise<Response>;
+/**
+ * Serves a realm whose origin is a handler. `env` is the Worker's own. A method, so that a function may ask for its runtime's own type
+ * of context, which has more.
+ */
+export type Handler<Env> = {
+  serve(request: Request, env: Env, context: Context): Response | Promise<Response>;
+}["serve"];
 
 /** A function, an object like a Hono app, or a class like those that extend WorkerEntrypoint. */
 export type Origin<Env> =

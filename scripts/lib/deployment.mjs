@@ -81,7 +81,8 @@ export function deployments(config) {
  * @param {string} folder
  */
 export async function refuseNoEnvironment(name, folder) {
-  const { env = {} } = await readConfig(folder);
+  const config = await readConfig(folder);
+  const env = /** @type {object} */ (config.env ?? {});
   if (!Object.hasOwn(env, name))
     throw new Failure(`wrangler.toml has no [env.${name}]`, `It has ${Object.keys(env).join(", ") || "none"}.`);
 }
