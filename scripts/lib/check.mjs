@@ -12,7 +12,7 @@ export const schema = async () => (await load()).schema();
 
 /**
  * What the gate would decide by a policy's document, as the admin API's `POST /explain` says it, or without a `path` its `GET /routes`.
- * Each answer takes memory for good.
+ * Each document that is asked about takes memory for good.
  * @param {string} document
  * @param {{ realm?: string, method?: string, path?: string, host?: string, scopes?: string[], plan?: string }} asked `scopes`: of a key that
  *   the request shows; without them it shows none

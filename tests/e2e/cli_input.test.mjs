@@ -42,6 +42,12 @@ async function refused(/** @type {string[]} */ args, /** @type {RegExp} */ why, 
 
 const put = (/** @type {string} */ name, /** @type {string} */ text) => writeFileSync(join(folder, name), text);
 
+/** The template's policy with these routes, for all paths. */
+const policyWith = (/** @type {string} */ routes) =>
+  readFileSync(join(root, "cli", "template", "keyward.toml"), "utf8")
+    .replace('paths = ["/api/*"]', 'paths = ["/*"]')
+    .replace(/\[realm\.scopes\][\s\S]*/, routes);
+
 describe("an OpenAPI document", () => {
   const document = (/** @type {string} */ paths, more = "") => `openapi: "3.1.0"\n${more}paths:\n${paths}`;
   const imported = async (/** @type {string} */ text) => {
@@ -123,10 +129,21 @@ it("a document and the policy that is made of it agree, also where a parameter a
     `openapi: 3.0.3\npaths:\n${paths.map((path, at) => `  "${path}": {get: {security: ${security[at % 4]}}, post: {security: ${security[(at + 1) % 4]}}}\n`).join("")}`,
   );
   const { said } = await keyward(["policy", "import", "openapi.yaml"]);
-  const template = readFileSync(join(root, "cli", "template", "keyward.toml"), "utf8");
-  put("made.toml", template.replace('paths = ["/api/*"]', 'paths = ["/*"]').replace(/\[realm\.scopes\][\s\S]*/, said));
+  put("made.toml", policyWith(said));
   const compared = await keyward(["policy", "import", "openapi.yaml", "--check", "--policy", "made.toml"]);
   assert.match(compared.said, /agree about 10 operations/);
+});
+
+it("a document of two thousand operations is compared with its policy", async () => {
+  const paths = Array.from(
+    { length: 1_000 },
+    (_, at) => `  "/p${at}/{id}": {get: {security: [{k: [a]}]}, post: {security: [{k: [b]}]}}\n`,
+  );
+  put("openapi.yaml", `openapi: 3.0.3\npaths:\n${paths.join("")}`);
+  const { said } = await keyward(["policy", "import", "openapi.yaml"]);
+  put("made.toml", policyWith(said));
+  const compared = await keyward(["policy", "import", "openapi.yaml", "--check", "--policy", "made.toml"]);
+  assert.match(compared.said, /agree about 2000 operations/);
 });
 
 describe("an option or a secret that is none", () => {

@@ -27,6 +27,8 @@
 //! assert!(error.to_string().starts_with("error: keyward.toml:6: [[realm]] has no field \"orign\""), "{error}");
 //! ```
 
+use std::cell::RefCell;
+
 use keyward_core::{
     question::{Question, SupposedRequest},
     record::{Record, Tenant, TenantStatus},
@@ -34,7 +36,7 @@ use keyward_core::{
 };
 use keyward_gate::explain;
 use keyward_policy::{
-    Realm,
+    Policy, Realm,
     compile::{Field, Mistakes, ReadError, Section, compile, schema},
     document,
 };
@@ -94,13 +96,29 @@ pub struct Asked {
     plan: Option<String>,
 }
 
+thread_local! {
+    /// The policy that was asked last, by its document: a comparison asks about each operation of an API.
+    static LAST: RefCell<Option<(String, &'static Policy)>> = const { RefCell::new(None) };
+}
+
+fn policy_of(document: &str) -> Result<&'static Policy, Error> {
+    let known = LAST
+        .with_borrow(|last| last.as_ref().filter(|(text, _)| text == document).map(|(_, policy)| *policy));
+    if let Some(policy) = known {
+        return Ok(policy);
+    }
+    let policy: &'static Policy = Box::leak(Box::new(document::read(document)?));
+    LAST.set(Some((document.to_owned(), policy)));
+    Ok(policy)
+}
+
 /// What the gate would decide by this policy, as the admin API's `POST /explain` and `GET /routes` say it: in JSON. `asked` is [`Asked`] in
-/// JSON, `now` milliseconds since 1970. The policy stays in memory for good.
+/// JSON, `now` milliseconds since 1970. The policy stays in memory for good, once for all questions about it in a row.
 ///
 /// # Errors
 /// The document or the question cannot be read.
 pub fn answer(document: &str, asked: &str, now: i64) -> Result<String, Error> {
-    let policy = Box::leak(Box::new(document::read(document)?));
+    let policy = policy_of(document)?;
     let Asked { realm, method, path, host, address, origin, session_id, scopes, plan } =
         serde_json::from_str(asked).map_err(Error::Question)?;
     if let Some(unknown) = realm.iter().find(|id| policy.realm(id).is_none()) {
