@@ -12,6 +12,12 @@ const TRIES = 5;
 /** Stands for a key that is not known here. */
 const SOME_KEY = "$KEY";
 
+/** How long the key lives, in days, where keys have to end. */
+const LIFE_DAYS = 30;
+const DAY_MS = 86_400_000;
+/** By how much the gate's clock may be behind. */
+const CLOCK_MS = 60_000;
+
 /**
  * For the first of these realms in which a key opens something, else for the first with a route: `realm`,
  * and requests: `open`, which needs nothing, and `closed`, which needs something. With a key, moreover
@@ -28,7 +34,9 @@ export function demoOf(realms) {
       open: first(samples.filter(({ by }) => !by.length)),
       closed: first(samples.filter(({ by }) => by.length)),
     };
-    const credential = realm.credentials?.find(({ kind = "key" }) => kind === "key");
+    // Among a WebSocket's subprotocols only where there is no other place.
+    const places = realm.credentials?.filter(({ kind = "key" }) => kind === "key") ?? [];
+    const credential = places.find((place) => !isSubprotocol(place)) ?? places[0];
     const opened = samples.filter(({ by }) => by.includes("key"));
     const passes = first(opened);
     if (!credential || !passes) return demo;
@@ -57,7 +65,8 @@ function sample(realms, realm, route) {
   if (realm.route.find((other) => (other.methods ?? [method]).includes(method) && matches(other.path, path)) !== route)
     return undefined;
   const needs = typeof route.requires === "object" ? route.requires : {};
-  const { by = ["key"], scopes = [], plans = realm.plans ?? [] } = needs;
+  // Where a key and a token are needed, a key alone opens nothing.
+  const { by = needs.all ? ["both"] : ["key"], scopes = [], plans = realm.plans ?? [] } = needs;
   const headers = needs.session_id ? { [realm.session_id_header]: "demo" } : {};
   if (route.requires === "public" || needs.optional) return { method, path, by: [], headers };
   return { method, path, by: needs.webhook ? ["webhook"] : by, scopes, plans, headers };
@@ -121,7 +130,7 @@ export async function makeDemoKey({ realm, passes, scopes, plan }, call) {
     call(
       "POST",
       "/api-keys",
-      { realm: realm.id, name: "Demo key", scopes, rateLimit: { perMinute: perMinute(realm) } },
+      { realm: realm.id, name: "Demo key", scopes, rateLimit: { perMinute: perMinute(realm) }, ...endOf(realm) },
       once,
     );
   const once = { "Idempotency-Key": randomUUID() };
@@ -135,6 +144,32 @@ export async function makeDemoKey({ realm, passes, scopes, plan }, call) {
   return { key: made.body.plaintextKey, host };
 }
 
+/** When a key ends that has to. */
+function endOf({ max_key_life: longest, keys_must_expire: mustEnd }) {
+  if (!longest && !mustEnd) return {};
+  const days = Math.min(Number.parseInt(longest ?? LIFE_DAYS, 10), LIFE_DAYS);
+  return { expiresAt: new Date(Date.now() + days * DAY_MS - CLOCK_MS).toISOString() };
+}
+
+/**
+ * The status of a refusal, which a realm may have set. `ours` is what it is otherwise.
+ * @param {any} realm
+ * @param {string} code
+ * @param {number} ours
+ */
+export const refusalStatus = ({ refusals }, code, ours) => refusals?.statuses?.[code] ?? ours;
+
+const isSubprotocol = ({ header }) => header.toLowerCase() === "sec-websocket-protocol";
+
+/** A key as its header holds it. */
+function written({ header, scheme }, key) {
+  if (!scheme) return key;
+  if (isSubprotocol({ header })) return `${scheme}.${key}`;
+  if (scheme.toLowerCase() !== "basic") return `${scheme} ${key}`;
+  const pair = key === SOME_KEY ? `$(printf %s "${key}:" | base64 | tr -d '\\n')` : btoa(`${key}:`);
+  return `${scheme} ${pair}`;
+}
+
 const perMinute = ({ limits }) => Math.min(PER_MINUTE, limits?.maximum?.per_minute ?? PER_MINUTE);
 
 /** What the key may do, in few words. */
@@ -146,7 +181,7 @@ export const terms = ({ realm, scopes }) => [...scopes, `${perMinute(realm)} a m
  * @param {Record<string, any>} demo as `demoOf` gives it
  * @param {{ key?: string, host: string, why?: string }} made as `makeDemoKey` gives it
  */
-export function demoRequests({ realm, credential, open, closed, passes, lacks }, { key, host }) {
+export function demoRequests({ realm, credential, open, closed, passes, lacks, plan }, { key, host }) {
   const request = (
     status,
     { method, path, headers },
@@ -159,19 +194,28 @@ export function demoRequests({ realm, credential, open, closed, passes, lacks },
     target: path + query,
     headers: {
       ...(host && { Host: host }),
-      ...(proof && { [credential.header]: credential.scheme ? `${credential.scheme} ${proof}` : proof }),
+      ...(proof && { [credential.header]: written(credential, proof) }),
       ...headers,
     },
   });
-  if (realm.tls && !realm.local_http) return [request(403, passes ?? closed ?? open)];
-  if (passes && !key) return [request(200, passes, { proof: SOME_KEY }), request(401, passes)];
+  const refused = (code, status, ...what) => request(refusalStatus(realm, code, status), ...what);
+  if (realm.tls && !realm.local_http) return [refused("INSECURE_TRANSPORT", 403, passes ?? closed ?? open)];
+  const unknown = (what) => refused("MISSING_AUTHORIZATION", 401, what);
+  if (passes && !key) return [request(200, passes, { proof: SOME_KEY }), unknown(passes)];
   if (passes) {
     return [
       request(200, passes, { proof: key }),
-      request(401, passes),
+      unknown(passes),
       // Where a key opens everything, another thing that nobody may do.
-      lacks ? request(403, lacks, { proof: key }) : request(400, passes, { query: `?api_key=${key}` }),
-      request(429, passes, { proof: key, times: perMinute(realm) + 1 }),
+      lacks
+        ? refused(
+            lacks.plans.length > 0 && !lacks.plans.includes(plan) ? "PLAN_REQUIRED" : "INSUFFICIENT_SCOPE",
+            403,
+            lacks,
+            { proof: key },
+          )
+        : refused("KEY_IN_URL", 400, passes, { query: `?api_key=${key}` }),
+      refused("RATE_LIMITED", 429, passes, { proof: key, times: perMinute(realm) + 1 }),
     ];
   }
   const nowhere = realm.paths
@@ -183,8 +227,10 @@ export function demoRequests({ realm, credential, open, closed, passes, lacks },
     );
   return [
     ...(open ? [request(200, open)] : []),
-    ...(closed ? [request(401, closed)] : []),
-    ...(nowhere ? [request(404, { method: "GET", path: nowhere, headers: {} })] : []),
+    ...(closed
+      ? [refused(closed.by.includes("webhook") ? "INVALID_SIGNATURE" : "MISSING_AUTHORIZATION", 401, closed)]
+      : []),
+    ...(nowhere ? [refused("NO_ROUTE", 404, { method: "GET", path: nowhere, headers: {} })] : []),
   ];
 }
 

@@ -32,6 +32,8 @@ const LONGEST = 250;
 /** Most places that are named for one thing that is said. */
 const MOST_NAMED = 10;
 const WHOLE = "Is it the whole file, as it was exported?";
+/** Fails for what is no UTF-8, and leaves a byte order mark out. */
+const UTF8 = new TextDecoder("utf-8", { fatal: true });
 
 /**
  * Reads a file that is named on the command line.
@@ -41,17 +43,34 @@ const WHOLE = "Is it the whole file, as it was exported?";
  * @returns {Content}
  */
 export function readExport(file, parse) {
-  let text;
+  let bytes;
   try {
-    text = readFileSync(file, "utf8");
+    bytes = readFileSync(file);
   } catch (error) {
     throw new Failure(`${file} cannot be read (${codeOf(error)})`);
   }
+  const text = textOf(bytes, file);
+  if (!text.trim()) throw new Failure(`${file} is empty`, WHOLE);
   try {
     return parse(text);
   } catch (error) {
     if (error instanceof Failure) throw error;
     throw new Failure(`${file} cannot be read${placeOf(error)}`, WHOLE);
+  }
+}
+
+/**
+ * @param {Buffer} bytes
+ * @param {string} file
+ */
+function textOf(bytes, file) {
+  try {
+    return UTF8.decode(bytes);
+  } catch {
+    throw new Failure(
+      `${file} is not UTF-8`,
+      "Export it as UTF-8. PowerShell before version 7 writes UTF-16 with `>`.",
+    );
   }
 }
 
@@ -72,6 +91,18 @@ function placeOf(/** @type {any} */ { linePos, lines, message }) {
  */
 export function list(value, what) {
   if (!Array.isArray(value)) throw new Failure(`${what} is not a list`, WHOLE);
+  return value;
+}
+
+/**
+ * Fails unless a part of an export is a list of objects.
+ * @param {any} value
+ * @param {string} what
+ * @returns {any[]}
+ */
+export function records(value, what) {
+  const wrong = list(value, what).findIndex((each) => each === null || typeof each !== "object");
+  if (wrong >= 0) throw new Failure(`${what} has an entry that is no object: number ${wrong + 1}`, WHOLE);
   return value;
 }
 

@@ -3,7 +3,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 
-import { curl, demoOf, demoRequests, makeDemoKey, terms } from "./demo.mjs";
+import { curl, demoOf, demoRequests, makeDemoKey, refusalStatus, terms } from "./demo.mjs";
 import { ENTRY, isEntry, originOf, readConfig } from "./deployment.mjs";
 import { send } from "./http.mjs";
 import { realmsOf } from "./policy.mjs";
@@ -54,6 +54,9 @@ export async function introduce({ folder, base, policy, policies, secretsFile, s
   console.log(`\n${lines.join("\n")}`);
 }
 
+/** What is said of a key that no longer works. */
+const OF_NO_GOOD_KEY = ["INVALID_API_KEY", "REVOKED_API_KEY", "EXPIRED_API_KEY", "PAUSED_API_KEY"];
+
 /** What `makeDemoKey` gives; a key is kept in `file`, since it is shown once, with what it is for. */
 async function demoKey(base, demo, file, admin) {
   if (!demo) return { why: "no realm of this policy has a route that a request could show" };
@@ -63,8 +66,9 @@ async function demoKey(base, demo, file, admin) {
   const stillGood = async () => {
     // What it lacks a right for says that it works, and costs none of its limit.
     const [passes, , refused] = demoRequests(demo, { key, host });
-    const { method, target, headers } = refused?.status === 403 ? refused : passes;
-    return (await call(base, method, target, headers)).status !== 401;
+    const { method, target, headers } = (demo.lacks && refused) ?? passes;
+    const { status } = await call(base, method, target, headers);
+    return !OF_NO_GOOD_KEY.some((code) => refusalStatus(realm, code, 401) === status);
   };
   if (key && madeFor === use && (await stillGood())) return { key, host };
   const made = await makeDemoKey(demo, admin);

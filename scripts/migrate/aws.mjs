@@ -5,7 +5,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 
-import { ImportFile, list, readExport, timeOf } from "../lib/import_file.mjs";
+import { ImportFile, readExport, records, timeOf } from "../lib/import_file.mjs";
 import { Failure, runMain } from "../lib/progress.mjs";
 
 const USAGE = "node scripts/migrate/aws.mjs FOLDER [--scopes A,B] [--scope PLAN=A,B]… [--prefix P]… [--realm ID]";
@@ -16,7 +16,13 @@ await runMain(() => {
   const file = new ImportFile(USAGE);
   const items = (/** @type {string} */ path) => {
     const whole = join(file.from, path);
-    return list(readExport(whole, (text) => JSON.parse(text))?.items, `"items" in ${whole}`);
+    const page = readExport(whole, (text) => JSON.parse(text));
+    if (page?.NextToken ?? page?.position)
+      throw new Failure(
+        `${whole} is not all: it says that there is more`,
+        "Export without --max-items and --no-paginate.",
+      );
+    return records(page?.items, `"items" in ${whole}`);
   };
   /** @type {Plan[]} */
   const plans = items("usage-plans.json");
@@ -58,9 +64,9 @@ function add(file, key, plans) {
     {
       name: key.name || key.id,
       scopes: file.scopesOf([plan.name]),
-      createdAt:
-        key.createdDate &&
-        timeOf(typeof key.createdDate === "number" ? key.createdDate * 1000 : key.createdDate, where),
+      createdAt: key.createdDate
+        ? timeOf(typeof key.createdDate === "number" ? key.createdDate * 1000 : key.createdDate, where)
+        : undefined,
       rateLimit: limitsOf(file, plan),
       metadata: JSON.parse(
         JSON.stringify({

@@ -3,7 +3,7 @@
 
 import { parse } from "yaml";
 
-import { ImportFile, list, readExport, timeOf, windowOf } from "../lib/import_file.mjs";
+import { ImportFile, list, readExport, records, timeOf, windowOf } from "../lib/import_file.mjs";
 import { Failure, runMain } from "../lib/progress.mjs";
 
 const USAGE = `node scripts/migrate/kong.mjs kong.yaml [--scopes A,B] [--scope ACL-GROUP=A,B]… [--prefix P]… [--realm ID]
@@ -21,23 +21,25 @@ const FIXED = {
 await runMain(() => {
   const file = new ImportFile(USAGE, { "dumped-at": { type: "string" } });
   const dump = readExport(file.from, (text) => parse(text));
-  const consumers = list(dump?.consumers, `"consumers" in ${file.from}`);
+  const consumers = records(dump?.consumers, `"consumers" in ${file.from}`);
   for (const consumer of consumers) {
     const name = consumer.username ?? consumer.custom_id ?? consumer.id;
-    const credentials = list(consumer.keyauth_credentials ?? [], `"keyauth_credentials" of ${name}`);
+    const credentials = records(consumer.keyauth_credentials ?? [], `"keyauth_credentials" of ${name}`);
     const others = Object.keys(consumer).filter(
       (field) => /_(credentials|secrets)$/.test(field) && field !== "keyauth_credentials",
     );
     for (const kind of others) file.lose(name, kind);
     const plugins = [
-      ...(consumer.plugins ?? []),
-      ...(dump.plugins ?? []).filter(
+      ...records(consumer.plugins ?? [], `"plugins" of ${name}`),
+      ...records(dump.plugins ?? [], `"plugins" in ${file.from}`).filter(
         (/** @type {any} */ { consumer: of }) => of !== undefined && of === consumer.username,
       ),
     ];
     const rateLimit = limitsOf(file, name, plugins, credentials.length);
     if (consumer.groups?.length) file.lose(name, "what its consumer groups bring");
-    const scopes = file.scopesOf((consumer.acls ?? []).map((/** @type {any} */ { group }) => group));
+    const scopes = file.scopesOf(
+      records(consumer.acls ?? [], `"acls" of ${name}`).map((/** @type {any} */ { group }) => group),
+    );
     for (const [at, credential] of credentials.entries()) {
       const where = `${name}, key ${at + 1}`;
       if (typeof credential.key !== "string")
@@ -53,8 +55,9 @@ await runMain(() => {
         {
           name: credentials.length > 1 ? where : name,
           scopes,
-          createdAt: credential.created_at && timeOf(credential.created_at * 1000, where),
-          expiresAt: credential.ttl && endOf(file, where, credential.ttl),
+          createdAt: credential.created_at ? timeOf(credential.created_at * 1000, where) : undefined,
+          // 0 is for ever.
+          expiresAt: credential.ttl ? endOf(file, where, credential.ttl) : undefined,
           rateLimit,
           tags: credential.tags ?? consumer.tags,
           metadata: JSON.parse(JSON.stringify(metadata)),
@@ -91,7 +94,7 @@ function endOf({ options }, where, ttl) {
 function limitsOf(file, name, plugins, keys) {
   /** @type {Record<string, number>} */
   const limits = {};
-  for (const { name: plugin, config, enabled } of plugins) {
+  for (const { name: plugin, config = {}, enabled } of plugins) {
     if (enabled === false) continue;
     if (!LIMITING.includes(plugin)) {
       file.lose(name, `the plugin ${plugin}`);
@@ -129,5 +132,6 @@ function fixed(config) {
  */
 function sized(config, name) {
   const sizes = list(config.window_size, `"window_size" of ${name}`);
-  return sizes.map((seconds, at) => [windowOf(seconds), config.limit[at], `${seconds} s`]);
+  const limits = list(config.limit, `"limit" of ${name}`);
+  return sizes.map((seconds, at) => [windowOf(seconds), limits[at], `${seconds} s`]);
 }

@@ -23,6 +23,8 @@ await runMain(() => {
         `${file.from} has a column ${unknown}`,
         `Columns are ${COLUMNS.join(", ")}, and metadata.NAME for your own.`,
       );
+    const twice = names.find((name, at) => names.indexOf(name) !== at);
+    if (twice !== undefined) throw new Failure(`${file.from} has the column ${twice} twice`, "Export it once.");
     if (SECRETS.filter((name) => names.includes(name)).length !== 1)
       throw new Failure(
         `${file.from} needs one of the columns key and hash`,
@@ -31,7 +33,7 @@ await runMain(() => {
     return names;
   };
   /** @type {Record<string, string>[]} */
-  const rows = readExport(file.from, (text) => parse(text, { columns, bom: true, skip_empty_lines: true }));
+  const rows = readExport(file.from, (text) => parse(text, { columns, skip_empty_lines: true }));
   for (const [at, row] of rows.entries()) {
     const where = `row ${at + 1}`;
     const { key, hash, name } = row;

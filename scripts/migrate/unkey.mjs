@@ -2,7 +2,7 @@
 //   node scripts/migrate/unkey.mjs unkey.jsonl --scope documents.read=documents:read > keys.ndjson
 // Keys that Unkey cannot show are found by their hash, where --hashes names a file of lines {"keyId", "hash"}.
 
-import { ImportFile, list, readExport, timeOf, windowOf } from "../lib/import_file.mjs";
+import { ImportFile, readExport, records, timeOf, windowOf } from "../lib/import_file.mjs";
 import { Failure, runMain } from "../lib/progress.mjs";
 
 const USAGE = `node scripts/migrate/unkey.mjs unkey.jsonl [--hashes FILE] [--scopes A,B] [--scope PERMISSION=A,B]…
@@ -26,10 +26,11 @@ await runMain(() => {
       `${file.from} is not all: its last page says that there are more`,
       "Ask for the pages that follow, with its cursor.",
     );
-  const known = file.options.hashes ? readExport(file.options.hashes, lines) : [];
+  const { hashes: of } = file.options;
+  const known = of ? records(readExport(of, lines), `what stands in ${of}`) : [];
   const hashes = new Map(known.map(({ keyId, hash }) => [keyId, hash]));
   for (const page of pages)
-    for (const key of list(page?.data, `"data" in ${file.from}`)) add(file, key, hashes.get(key.keyId));
+    for (const key of records(page?.data, `"data" in ${file.from}`)) add(file, key, hashes.get(key.keyId));
   file.print();
 });
 
@@ -72,8 +73,8 @@ function add(file, key, hash) {
     name: key.name || where,
     prefix: prefix && key.start.slice(0, prefix.length + MOST_SHOWN),
     scopes: file.scopesOf(key.permissions ?? []),
-    createdAt: timeOf(key.createdAt, where),
-    expiresAt: key.expires && timeOf(key.expires, where),
+    createdAt: key.createdAt ? timeOf(key.createdAt, where) : undefined,
+    expiresAt: key.expires ? timeOf(key.expires, where) : undefined,
     rateLimit: Object.keys(limits).length ? limits : undefined,
     metadata: texts.length ? Object.fromEntries(texts) : undefined,
   });

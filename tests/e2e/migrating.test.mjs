@@ -2,7 +2,7 @@
 // policy that the script proposes, and the old key passes.
 
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, describe, it } from "node:test";
@@ -217,6 +217,36 @@ for (const [script, { args, key, others = [], perMinute, file, says, section }] 
   });
 }
 
+describe("an export says the same", () => {
+  const folder = mkdtempSync(join(tmpdir(), "keyward-migrating-"));
+  after(() => rmSync(folder, { recursive: true, force: true }));
+
+  for (const [script, { args }] of Object.entries(EXPORTS))
+    it(`${script}: with a byte order mark and the line ends of Windows`, async () => {
+      const copy = join(folder, args[0]);
+      cpSync(join(DATA, args[0]), copy, { recursive: true });
+      const isFolder = statSync(copy).isDirectory();
+      const names = isFolder ? /** @type {string[]} */ (readdirSync(copy, { recursive: true })) : [""];
+      const files = names.map((name) => join(copy, name)).filter((file) => statSync(file).isFile());
+      for (const file of files) writeFileSync(file, `\ufeff${readFileSync(file, "utf8").replaceAll("\n", "\r\n")}`);
+      const [of, again] = [
+        await migrate(script, join(DATA, args[0]), ...args.slice(1)),
+        await migrate(script, copy, ...args.slice(1)),
+      ];
+      assert.deepEqual(again, of);
+      assert.equal(of.status, 0);
+    });
+
+  it("kong: a key whose ttl is 0 never ends", async () => {
+    const file = join(folder, "k.yaml");
+    const credential = { key: "iwb6Djkk4HhUlOCmLilDIKh6nZrn90ts", ttl: 0, created_at: 0 };
+    writeFileSync(file, JSON.stringify({ consumers: [{ username: "a", keyauth_credentials: [credential] }] }));
+    const { ndjson, said } = await migrate("kong", file);
+    const { name, expiresAt } = JSON.parse(ndjson);
+    assert.deepEqual([name, expiresAt], ["a", undefined], said);
+  });
+});
+
 describe("an export that cannot be carried over writes nothing, says why, and shows no key", () => {
   const folder = mkdtempSync(join(tmpdir(), "keyward-migrating-"));
   after(() => rmSync(folder, { recursive: true, force: true }));
@@ -226,7 +256,8 @@ describe("an export that cannot be carried over writes nothing, says why, and sh
   async function refuses(script, files, args, message) {
     for (const [name, content] of Object.entries(files)) {
       mkdirSync(dirname(join(folder, name)), { recursive: true });
-      writeFileSync(join(folder, name), typeof content === "string" ? content : JSON.stringify(content));
+      const isText = typeof content === "string" || Buffer.isBuffer(content);
+      writeFileSync(join(folder, name), isText ? content : JSON.stringify(content));
     }
     const { status, ndjson, said } = await migrate(script, ...args.map((arg) => arg.replace("@", `${folder}/`)));
     assert.deepEqual([status, ndjson], [1, ""], said);
@@ -283,6 +314,50 @@ describe("an export that cannot be carried over writes nothing, says why, and sh
       { "k.yaml": "services: []" },
       ["@k.yaml"],
       /^\nerror: "consumers" in .*k\.yaml is not a list/,
+    ],
+    ["an empty file", "kong", { "k.yaml": "" }, ["@k.yaml"], /^\nerror: .*k\.yaml is empty\n {2}Is it the whole/],
+    ["an empty table", "own_table", { "t.csv": "\r\n" }, ["@t.csv"], /^\nerror: .*t\.csv is empty/],
+    ["no answers", "unkey", { "u.jsonl": "\n" }, ["@u.jsonl"], /^\nerror: .*u\.jsonl is empty/],
+    [
+      "a file of PowerShell's, in UTF-16",
+      "unkey",
+      { "u.jsonl": Buffer.from(`\ufeff{"data":[{"plaintext":"${KEY}"}]}`, "utf16le") },
+      ["@u.jsonl"],
+      /^\nerror: .*u\.jsonl is not UTF-8\n {2}Export it as UTF-8\. PowerShell/,
+    ],
+    [
+      "a consumer that is none",
+      "kong",
+      { "k.yaml": { consumers: [consumers({ key: KEY }).consumers[0], null] } },
+      ["@k.yaml"],
+      /^\nerror: "consumers" in .*k\.yaml has an entry that is no object: number 2/,
+    ],
+    [
+      "windows without their limits",
+      "kong",
+      {
+        "k.yaml": consumers(
+          { key: KEY },
+          { plugins: [{ name: "rate-limiting-advanced", config: { window_size: [60] } }] },
+        ),
+      },
+      ["@k.yaml"],
+      /^\nerror: "limit" of a is not a list/,
+    ],
+    ["a key that is none", "unkey", { "u.jsonl": page([null]) }, ["@u.jsonl"], /^\nerror: "data" in .* no object/],
+    [
+      "a page of keys that is not the last",
+      "aws",
+      { ...aws({}), "aws/api-keys.json": { items: [], NextToken: "x" } },
+      ["@aws"],
+      /^\nerror: .*api-keys\.json is not all: .*\n {2}Export without --max-items/,
+    ],
+    [
+      "a column twice",
+      "own_table",
+      { "t.csv": `key,name,key\n${KEY},n,${KEY}x` },
+      ["@t.csv"],
+      /^\nerror: .*t\.csv has the column key twice/,
     ],
     [
       "groups without a scope",

@@ -66,6 +66,45 @@ for (const [what, id, expected] of [
   });
 }
 
+for (const [what, id, expected] of [
+  ["Basic, keys that have to end, and statuses of the realm's own", "partner", [200, 404, 400, 429]],
+  ["a key where others are a key and a token", "shop", [200, 401, 403, 429]],
+]) {
+  test(`the requests that npm start prints answer what it says: ${what}`, async (t) => {
+    const policy = "tests/e2e/policies/real_apis.toml";
+    const policies = await readPolicies(policy);
+    const secrets = Object.fromEntries(
+      secretsOf(policies).map((name) => [name, "of more than 32 bytes, for the tests"]),
+    );
+    const realms = realmsOf(policies).filter((realm) => realm.id === id);
+    assert.deepEqual(
+      await tried(t, policy, realms, { ...secrets, SVIX_SECRET: "whsec_c2VjcmV0IG9mIHN2aXg=" }),
+      expected,
+    );
+  });
+}
+
+test("a key alone opens no route that needs a token, too, and stands among the subprotocols only if it has to", () => {
+  const realm = (requires, credentials) => ({
+    id: "a",
+    hosts: ["*"],
+    paths: ["/*"],
+    route: [{ path: "/a", requires }],
+    credentials,
+  });
+  const [subprotocol, header] = [{ header: "Sec-WebSocket-Protocol", scheme: "key" }, { header: "X-Key" }];
+  const both = demoOf([realm({ all: ["key", "jwt"] }, [header])]);
+  assert.deepEqual([both.passes, both.closed.path], [undefined, "/a"]);
+  const sent = (credentials, key) => demoRequests(demoOf([realm("key", credentials)]), { key, host: "" })[0].headers;
+  assert.deepEqual(sent([subprotocol, header], "k"), { "X-Key": "k" });
+  assert.deepEqual(sent([subprotocol], "k"), { "Sec-WebSocket-Protocol": "key.k" });
+  const basic = [{ header: "Authorization", scheme: "Basic" }];
+  assert.deepEqual(sent(basic, "k"), { Authorization: `Basic ${btoa("k:")}` });
+  assert.deepEqual(sent(basic), {
+    Authorization: `Basic $(printf %s "$KEY:" | base64 | tr -d '\\n')`,
+  });
+});
+
 test("a request that an earlier realm would take is not printed for a later one", () => {
   const realm = (id, host) => ({
     id,

@@ -225,15 +225,18 @@ fn read<'a>(source: &CredentialSource, value: &'a str) -> Option<Cow<'a, str>> {
     if credential.is_empty() {
         return None;
     }
-    // What is not written so is no key either.
-    let user = if source.is_basic() { user_of(credential) } else { None };
-    Some(user.map_or(Cow::Borrowed(credential), Cow::Owned))
+    if !source.is_basic() {
+        return Some(Cow::Borrowed(credential));
+    }
+    // What is no pair is no key either: no user name has a colon (RFC 7617, section 2).
+    Some(Cow::Owned(user_of(credential).unwrap_or_else(|| format!(":{credential}"))))
 }
 
-/// The user name of Basic authentication, whatever the password is (RFC 7617, section 2).
+/// The user name of Basic authentication, whatever the password is, and in whichever charset (RFC 7617, section 2).
 fn user_of(credentials: &str) -> Option<String> {
-    let pair = String::from_utf8(BASIC.decode(credentials).ok()?).ok()?;
-    pair.split_once(':').map(|(user, _)| user.to_owned()).filter(|user| !user.is_empty())
+    let mut pair = BASIC.decode(credentials).ok()?;
+    pair.truncate(pair.iter().position(|byte| *byte == b':')?);
+    String::from_utf8(pair).ok().filter(|user| !user.is_empty())
 }
 
 /// With padding or without: clients of both kinds are about.

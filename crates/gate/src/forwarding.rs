@@ -17,7 +17,7 @@ use crate::{
     identity, refusal,
     trace::{TRACEPARENT, TRACESTATE},
 };
-use keyward_core::{request_target::RequestTarget, secret::Secrets};
+use keyward_core::{order, request_target::RequestTarget, secret::Secrets};
 use keyward_limits::limit::WindowState;
 
 /// Only Keyward says who somebody is, and Cloudflare what it knows of the client: a spelling of its fields that
@@ -197,7 +197,7 @@ pub fn credentials(
             names.push(source.header);
         }
     }
-    names
+    order::distinct(names)
 }
 
 /// Header fields that the origin gets from the gate: the verified identity, and where the request came from.

@@ -42,9 +42,9 @@ impl fmt::Display for WebOrigin {
 /// What is wrong with it.
 pub fn normalise(text: &str) -> Result<String, BadOrigin> {
     if let Some(origin) = of_app(text) {
-        return Ok(origin);
+        return origin;
     }
-    let origin = WebOrigin::parse(text)?;
+    let origin = WebOrigin::parse(text).map_err(|bad| if bad == OTHER_SCHEME { NO_PAGES } else { bad })?;
     if origin.is_plain_to_elsewhere() {
         let wrong = "is plain http to a host that is not this machine";
         return Err(BadOrigin { wrong, hint: "use https" });
@@ -94,13 +94,26 @@ const OF_APPS: [&str; 9] = [
     "wails",
 ];
 
-/// The form of an app's origin: a scheme and a name.
-fn of_app(text: &str) -> Option<String> {
+/// Why an address that is to be called is none.
+const OTHER_SCHEME: BadOrigin = BadOrigin { wrong: "has a scheme that is not http or https", hint: HINT };
+const HINT: &str = "write scheme, host and perhaps port, like \"https://api.example.com\"";
+/// The same of what pages come from. Its hint names [`OF_APPS`].
+const NO_PAGES: BadOrigin = BadOrigin {
+    wrong: "has a scheme that no page comes from",
+    hint: "use https, or one of apps and extensions: app, capacitor, capacitor-electron, chrome-extension, \
+           ionic, moz-extension, safari-web-extension, tauri, wails",
+};
+
+/// The form of an app's origin: a scheme and a name. `None` for another scheme.
+fn of_app(text: &str) -> Option<Result<String, BadOrigin>> {
     let lower = text.to_ascii_lowercase();
     let (scheme, host) = lower.split_once("://").filter(|(scheme, _)| OF_APPS.contains(scheme))?;
-    let host =
-        canonical_host(host.strip_suffix('/').unwrap_or(host)).filter(|host| !host.starts_with('['))?;
-    Some(format!("{scheme}://{host}"))
+    let host = canonical_host(host.strip_suffix('/').unwrap_or(host)).filter(|host| !host.starts_with('['));
+    let wrong = "has more than the scheme and the name of an app, or no name";
+    Some(
+        host.map(|host| format!("{scheme}://{host}"))
+            .ok_or(BadOrigin { wrong, hint: "write it as the app sends it, like \"capacitor://localhost\"" }),
+    )
 }
 
 impl WebOrigin {
@@ -109,14 +122,13 @@ impl WebOrigin {
     /// # Errors
     /// What is wrong with it.
     pub fn parse(text: &str) -> Result<Self, BadOrigin> {
-        const HINT: &str = "write scheme, host and perhaps port, like \"https://api.example.com\"";
         let bad = |wrong| Err(BadOrigin { wrong, hint: HINT });
         let lower = text.to_ascii_lowercase();
         let Some((scheme, authority)) = lower.split_once("://") else { return bad("is not a URL") };
         let https = match scheme {
             "https" => true,
             "http" => false,
-            _ => return bad("has a scheme that is not http or https"),
+            _ => return Err(OTHER_SCHEME),
         };
         let authority = authority.strip_suffix('/').unwrap_or(authority);
         if authority.contains('@') {

@@ -121,7 +121,7 @@ impl<'a> Profile<'a> {
         let by_cookie = self.realm.link.is_some() || self.realm.token_cookies().next().is_some();
         let cookie = by_cookie.then_some("cookie");
         let of_requests = self.realm.credentials.iter().filter(|source| !source.is_subprotocol());
-        of_requests.map(|source| source.header).chain(cookie).chain(named).collect()
+        order::distinct(of_requests.map(|source| source.header).chain(cookie).chain(named))
     }
 
     /// The address, scheme, host and port, by which an origin knows itself, where it is not the one that was asked. In an

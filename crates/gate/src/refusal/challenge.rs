@@ -2,7 +2,7 @@
 //! `Bearer` is RFC 6750's, and stands only where a header is read that begins so. A header that holds a
 //! credential and nothing else has no registered scheme: its challenge is `ApiKey`, and names the header.
 
-use keyward_policy::{Proof, Realm};
+use keyward_policy::{CredentialSource, Proof, Realm};
 
 use super::field_name::field_name;
 use crate::{denial::Denial, hint};
@@ -22,19 +22,26 @@ pub fn text(challenge: Challenge, denial: &Denial, realm: Option<&Realm>) -> Str
     if own.is_empty() { challenges(realm, ANY, &attributes) } else { own }
 }
 
+/// The scheme that a header's value begins with. A subprotocol's is no scheme of HTTP's.
+fn scheme(source: &CredentialSource) -> Option<&'static str> {
+    source.scheme.filter(|_| !source.is_subprotocol())
+}
+
 /// How each challenge of this realm's begins, in lower case and without quotation marks: an origin makes none of them.
 pub fn own(realm: &Realm) -> Vec<String> {
-    let schemes = realm.credentials.iter().map(|source| source.scheme.unwrap_or("ApiKey"));
+    let schemes = realm.credentials.iter().map(|source| scheme(source).unwrap_or("ApiKey"));
     let all = schemes.chain(["Cookie", "Signature"]);
     order::distinct(all.map(|scheme| format!("{} realm={}", scheme.to_ascii_lowercase(), realm.id)))
 }
 
 /// For each way in which the realm takes one of these kinds.
 fn challenges(realm: &Realm, kinds: &[Proof], attributes: &str) -> String {
-    let of_requests = realm.credentials.iter().filter(|source| !source.is_subprotocol());
-    let sources = of_requests.filter(|source| hint::is_for(source.kind, kinds));
+    let fit = || realm.credentials.iter().filter(|source| hint::is_for(source.kind, kinds));
+    // Whoever opens no WebSocket can do nothing with a subprotocol: it is named where there is nothing else.
+    let only_subprotocols = fit().all(CredentialSource::is_subprotocol);
+    let sources = fit().filter(|source| only_subprotocols || !source.is_subprotocol());
     let mut challenges: Vec<String> = sources
-        .map(|source| match source.scheme {
+        .map(|source| match scheme(source) {
             Some(scheme) => format!("{scheme} realm=\"{}\"{attributes}", realm.id),
             None => {
                 let header = field_name(source.header);

@@ -5,6 +5,7 @@ pub fn field_name(lower: &str) -> String {
     let word = |word: &str| match word {
         "api" | "id" | "jwt" => word.to_ascii_uppercase(),
         "apikey" => "ApiKey".to_owned(),
+        "websocket" => "WebSocket".to_owned(),
         _ => {
             let mut letters = word.chars();
             letters.next().map_or(String::new(), |first| {

@@ -327,3 +327,19 @@ fn each_field_that_is_removed_stands_in_the_table() {
         );
     }
 }
+
+#[test]
+fn a_header_in_which_credentials_of_several_schemes_may_stand_is_named_once() {
+    const BEARER: CredentialSource = CredentialSource {
+        header: "authorization",
+        scheme: Some("Bearer"),
+        kind: SourceKind::Key,
+        forward: false,
+    };
+    const BASIC: CredentialSource = CredentialSource { scheme: Some("Basic"), ..BEARER };
+    let realm = Realm { credentials: &[BEARER, BASIC], link: None, session_id_header: None, ..*REALM };
+    assert_eq!(Profile::of(&realm, &of_key(), false).vary(), ["authorization"]);
+    let header = |name: &str| (name == "authorization").then(|| "Bearer kw_live_x".to_owned());
+    let removed = forwarding::credentials(&[realm], &realm, &of_key(), Some(&secrets()), header);
+    assert_eq!(removed, ["authorization"]);
+}

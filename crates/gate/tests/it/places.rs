@@ -49,9 +49,15 @@ fn the_user_name_of_basic_authentication_is_the_key_whatever_the_password_is() {
             }
         }
     }
-    // What is no pair is no key either, and is refused as it stands.
-    for text in ["kw_live_x".to_owned(), STANDARD.encode("kw_live_x"), STANDARD.encode(":kw_live_x")] {
-        assert_eq!(take(&[("authorization", &format!("Basic {text}"))]), Ok(Some(text)));
+    // Passwords have any charset.
+    let value = format!("Basic {}", STANDARD.encode(b"kw_live_x:p\xe4ss"));
+    assert_eq!(take(&[("authorization", &value)]), Ok(Some("kw_live_x".into())));
+    // What is no pair is refused, and never as the key that it may be.
+    let not_utf8 = STANDARD.encode(b"kw_live_\xe4:");
+    for text in
+        ["kw_live_x".to_owned(), STANDARD.encode("kw_live_x"), STANDARD.encode(":kw_live_x"), not_utf8]
+    {
+        assert_eq!(take(&[("authorization", &format!("Basic {text}"))]), Ok(Some(format!(":{text}"))));
     }
     let key = STANDARD.encode("kw_live_x:");
     assert_eq!(take(&[("authorization", &format!("Bearer {key}"))]), Ok(None));
@@ -109,5 +115,6 @@ fn a_configured_key_in_basic_is_found_wherever_it_is_sent() {
         credential::is_of_any(&realms, &BASIC, &value, Some(&secrets()))
     };
     assert!(is_found("agent-key.of-any.form:"));
+    assert!(credential::is_of_any(&realms, &BASIC, "Basic agent-key.of-any.form", Some(&secrets())));
     assert!(!is_found("agent-key.of-another.form:"));
 }

@@ -8,7 +8,7 @@ use keyward_gate::{
     jwt,
     refusal::{Answer, mcp, rate_limit_headers, refuse},
 };
-use keyward_policy::{Cost, CredentialSource, Proof, Realm, RefusalStyle, Refusals, compile};
+use keyward_policy::{Cost, CredentialSource, Proof, Realm, RefusalStyle, Refusals, SourceKind, compile};
 use keyward_testing::denials::{BY_KEY, all, in_a_mixed_realm, mixed, realm, windows};
 use serde_json::Value;
 
@@ -396,4 +396,33 @@ fn a_realm_may_answer_with_statuses_of_its_own_and_a_401_has_a_challenge_all_the
         let is_challenge = |(name, _): &(&str, String)| *name == "WWW-Authenticate";
         assert!(status != 401 || answer.headers.iter().any(is_challenge), "{denial:?}");
     }
+}
+
+#[test]
+fn where_keys_stand_among_the_subprotocols_only_a_401_still_says_so_and_elsewhere_it_names_what_others_can_send()
+ {
+    const SUBPROTOCOL: CredentialSource = CredentialSource {
+        header: CredentialSource::SUBPROTOCOLS,
+        scheme: Some("key"),
+        kind: SourceKind::Key,
+        forward: false,
+    };
+    let missing = Denial::MissingCredential { by: &[Proof::Key], stray: None };
+    let challenge = |credentials: &'static [CredentialSource], denial: &Denial| {
+        let answer = refuse(denial, Some(&Realm { credentials, ..realm() }), "r");
+        header(&answer, "www-authenticate").unwrap_or_default().to_owned()
+    };
+    let named = "ApiKey realm=\"default\", header=\"Sec-WebSocket-Protocol\"";
+    for denial in [&missing, &Denial::RepeatedCredential, &Denial::UnknownKey { slip: None }] {
+        assert!(challenge(&[SUBPROTOCOL], denial).starts_with(named), "{denial:?}");
+    }
+    const TOKEN: CredentialSource = CredentialSource {
+        header: "authorization",
+        scheme: Some("Bearer"),
+        kind: SourceKind::Jwt,
+        forward: false,
+    };
+    assert_eq!(challenge(&[SUBPROTOCOL, TOKEN], &missing), named, "no token does there");
+    const KEY: CredentialSource = CredentialSource { kind: SourceKind::Key, ..TOKEN };
+    assert_eq!(challenge(&[SUBPROTOCOL, KEY], &missing), "Bearer realm=\"default\"");
 }

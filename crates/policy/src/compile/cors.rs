@@ -82,5 +82,12 @@ fn origin(item: &Item<'_>, alone: bool) -> Option<&'static str> {
 
 /// An origin, or all below a domain.
 fn form(text: &str) -> Result<String, BadOrigin> {
-    origin::normalise_below(text).unwrap_or_else(|| origin::normalise(text))
+    let of_many = origin::normalise_below(text);
+    let is_many = of_many.is_some() || !text.contains('*');
+    of_many.unwrap_or_else(|| origin::normalise(text)).map_err(|bad| if is_many { bad } else { MISPLACED })
 }
+
+const MISPLACED: BadOrigin = BadOrigin {
+    wrong: "has a `*` that does not stand for the hosts below a domain, over https",
+    hint: "write it like \"https://*.example.com\", or name each origin",
+};

@@ -121,6 +121,12 @@ fn source(item: &Item<'_>) -> Option<CredentialSource> {
         Some(item) => Some(scheme(&item)?),
     };
     let source = CredentialSource { header: header?, scheme, kind: kind?, forward };
+    if let Some(item) = forward_item.filter(|_| forward && source.is_subprotocol()) {
+        item.refuse(
+            "a token among the subprotocols is never forwarded: the origin chooses one of the others",
+            "take `forward` out, or have the token in a header of its own",
+        );
+    }
     if let Some(item) = table.get("scheme").filter(|_| source.is_basic() && source.kind == SourceKind::Jwt) {
         item.refuse("a token is no user name", "use \"Bearer\"; \"Basic\" is for keys");
     }

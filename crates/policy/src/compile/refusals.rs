@@ -115,7 +115,7 @@ const NOT_THE_CLIENTS: [&str; 9] = [
 
 /// The status that a realm answers with in place of ours.
 fn status(item: &Item<'_>, ours: &str) -> Option<u16> {
-    let status = item.number("status")?;
+    let status = item.number("")?;
     let status = u16::try_from(status).ok().filter(|status| STATUSES.contains(status));
     if status.is_none() {
         item.refuse(

@@ -47,7 +47,7 @@ fn value(kind: &Kind) -> Value {
         Kind::Flag => json!({ "type": "boolean" }),
         Kind::Number(least, most) => json!({ "type": "integer", "minimum": least, "maximum": most }),
         Kind::Duration(..) => json!({ "type": "string", "pattern": "^[0-9]+(ms|s|m|h)$" }),
-        Kind::Size(..) => json!({ "type": "string", "pattern": "^[0-9]+(MB|GB)$" }),
+        Kind::Size(..) => json!({ "type": "string", "pattern": "^[0-9]+[MG]i?B$" }),
         Kind::Days(..) => json!({ "type": "string", "pattern": "^[0-9]+d$" }),
         Kind::Word(words) => json!({ "enum": words }),
         Kind::List(kind) => json!({ "type": "array", "items": value(kind) }),

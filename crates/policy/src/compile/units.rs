@@ -11,8 +11,12 @@ use crate::span::Span;
 pub(super) const MEGABYTE: u64 = 1_000_000;
 pub(super) const GIGABYTE: u64 = 1_000 * MEGABYTE;
 
+/// The units of a size, and their bytes.
+const SIZES: [(&str, u64); 4] =
+    [("MB", MEGABYTE), ("GB", GIGABYTE), ("MiB", 1_024 * 1_024), ("GiB", 1_024 * 1_024 * 1_024)];
+
 impl Item<'_> {
-    /// As a whole number.
+    /// As a whole number, of this unit; empty where it has none.
     pub(super) fn number(&self, unit: &str) -> Option<u32> {
         let (least, most) = self.of_kind(|kind| match kind {
             Kind::Number(least, most) => Some((least, most)),
@@ -25,8 +29,9 @@ impl Item<'_> {
                 DeValue::Float(float) => float.as_str(),
                 other => kind(other),
             };
+            let of = if unit.is_empty() { "" } else { " of " };
             self.refuse(
-                format!("{} is {}, but must be a whole number of {unit}", self.name, shortened(given)),
+                format!("{} is {}, but must be a whole number{of}{unit}", self.name, shortened(given)),
                 mend,
             );
             return None;
@@ -35,8 +40,8 @@ impl Item<'_> {
         let number = i128::from_str_radix(digits.as_str(), digits.radix()).unwrap_or(i128::MAX);
         let number = u32::try_from(number).ok().filter(|number| (least..=most).contains(&number));
         if number.is_none() {
-            let given = shortened(&digits.to_string());
-            self.refuse(format!("{} is {given} {unit}, which is out of range", self.name), mend);
+            let given = format!("{} {unit}", shortened(&digits.to_string()));
+            self.refuse(format!("{} is {}, which is out of range", self.name, given.trim_end()), mend);
         }
         number
     }
@@ -65,22 +70,25 @@ impl Item<'_> {
         is_allowed.then_some(span)
     }
 
-    /// As bytes: `"500MB"`, `"8GB"`.
+    /// As bytes: `"500MB"`, `"8GB"`, `"25MiB"`.
     pub(super) fn size(&self) -> Option<u64> {
         let (least, most) = self.of_kind(|kind| match kind {
             Kind::Size(least, most) => Some((*least, *most)),
             _ => None,
         })?;
-        let text = self.text("\"8GB\"")?;
-        let bytes = measure(text).and_then(|(number, unit)| match unit {
-            "MB" => Some(number.saturating_mul(MEGABYTE)),
-            "GB" => Some(number.saturating_mul(GIGABYTE)),
-            _ => None,
+        let example = format!("{:?}", in_unit(most));
+        let text = self.text(&example)?;
+        let bytes = measure(text).and_then(|(number, unit)| {
+            let (_, bytes) = SIZES.iter().find(|(name, _)| *name == unit)?;
+            Some(number.saturating_mul(*bytes))
         });
         let Some(bytes) = bytes else {
+            let units = "MB, GB, MiB or GiB";
             self.refuse(
                 format!("{} is {text:?}, which is not a size", self.name),
-                "write a whole number and a unit (MB or GB) with nothing between them, like \"8GB\"",
+                format!(
+                    "write a whole number and a unit ({units}) with nothing between them, like {example}"
+                ),
             );
             return None;
         };

@@ -289,6 +289,23 @@ fn words_that_only_resemble_keys_are_no_keys() {
 }
 
 #[test]
+fn a_size_may_be_written_in_powers_of_a_thousand_and_of_1024() {
+    let right = include_str!("mistakes/right.toml");
+    for (written, bytes) in [("25MB", 25_000_000), ("25MiB", 25 * 1024 * 1024), ("1MiB", 1024 * 1024)] {
+        let webhook = format!(
+            "[[realm.route]]\npath = \"/api/hook\"\nrequires = {{ webhook = \"own\" }}\n\
+             [realm.webhook.own]\nscheme = \"github\"\nsecret = \"OWN_SECRET\"\nmax_body = \"{written}\"\n"
+        );
+        let policy = policy(&format!("{right}\n{webhook}"));
+        let webhook = policy.realms[0].routes.iter().find_map(|route| match route.requires {
+            Requirement::Webhook(webhook) => Some(webhook),
+            _ => None,
+        });
+        assert_eq!(webhook.unwrap().max_body, Some(bytes), "{written}");
+    }
+}
+
+#[test]
 fn a_byte_order_mark_at_the_beginning_of_a_file_says_nothing() {
     let right = include_str!("mistakes/right.toml");
     assert_eq!(policy(&format!("\u{feff}{right}")), policy(right));
