@@ -16,12 +16,16 @@ export function version() {
     "tools/Cargo.toml": read("tools/Cargo.toml").match(/^version = "(.+)"$/m)?.[1],
     "package.json": JSON.parse(read("package.json")).version,
     "openapi.json": JSON.parse(read("openapi.json")).info.version,
+    "README.md": read("README.md").match(/`keyward-(.+)\.tgz`/)?.[1],
   };
   const [first] = Object.values(versions);
   if (!first || Object.values(versions).some((each) => each !== first)) {
     const said = Object.entries(versions).map(([file, each]) => `${file} says ${each}`);
     throw new Failure(`the files do not agree on the version: ${said.join(", ")}`, "RELEASING.md says how to set it.");
   }
+  const status = read("README.md").match(/^\*\*Status\*\*: version (\S+),/m)?.[1];
+  if (!first.startsWith(`${status}.`))
+    throw new Failure(`README.md says version ${status} under Status, and the files ${first}`, "Change it there.");
   return first;
 }
 

@@ -67,6 +67,26 @@ test("docs/package.md: the keys of a gate, by the package's command", async (t) 
   });
 });
 
+test("README says what 100,000 requests use in the simulation's last result", () => {
+  const result = readFileSync(join(root, "bench", "results", "simulate.txt"), "utf8");
+  /** A figure of the mixed traffic. */
+  const mixed = (/** @type {string} */ row) => {
+    const figure = new RegExp(`^${row} +([\\d,.]+)`, "m").exec(result)?.[1];
+    assert.ok(figure, row);
+    return Number(figure.replaceAll(",", ""));
+  };
+  const passed = mixed("let through") / mixed("requests");
+  const readme = readFileSync(join(root, "README.md"), "utf8");
+  for (const [row, each] of /** @type {[string, number][]} */ ([
+    ["requests to Durable Objects", mixed("calls of objects, for one let through") * passed],
+    ["rows written there", mixed("rows written, for one let through") * passed],
+    ["reads of KV", mixed("reads of KV, for one request")],
+  ])) {
+    const said = new RegExp(`^\\| ${row} \\| 100,000 \\| ([\\d,]+)`, "m").exec(readme)?.[1];
+    assert.equal(Number(said?.replaceAll(",", "")), Number((each * 100_000).toPrecision(2)), row);
+  }
+});
+
 describe("every block of commands in the documents", () => {
   const tests = readdirSync(join(root, "tests", "e2e")).filter((name) => name.endsWith(".test.mjs"));
   const texts = tests.map((name) => readFileSync(join(root, "tests", "e2e", name), "utf8"));

@@ -61,12 +61,12 @@ impl<P: Platform> Pipeline<'_, P> {
             caller.origin == Some(target.origin)
                 || request.header("sec-fetch-site").as_deref() == Some("same-origin")
         };
-        let check_site = |by_cookie: bool| {
+        let check_site = |is_in_cookie: bool| {
             let context = caller.at(self.platform.now());
-            if by_cookie { gate::check_site(context, from_own_site()) } else { Ok(()) }
+            if is_in_cookie { gate::check_site(context, from_own_site()) } else { Ok(()) }
         };
         let mut token = None;
-        let (requirement, kind, text) = match asked {
+        let (requirement, kind, text, cookie) = match asked {
             Asked::Link(link, followed) => {
                 return Ok(Admission::Redirect(self.redeem(realm, link, followed, caller).await?));
             }
@@ -78,19 +78,19 @@ impl<P: Platform> Pipeline<'_, P> {
             Asked::Webhook(webhook) => {
                 return Ok(pass(self.webhook(webhook, request, caller).await?.in_session(session_id)));
             }
-            Asked::Credential(requirement, Credential { kind, text, by_cookie }) => {
+            Asked::Credential(requirement, Credential { kind, text, cookie }) => {
                 // What a session is decided by says it after what is wrong with the session.
-                check_site(by_cookie && kind != Kind::Session)?;
-                (requirement, kind, text)
+                check_site(cookie.is_some() && kind != Kind::Session)?;
+                (requirement, kind, text, cookie)
             }
-            Asked::Both { requirement, key, token: Credential { text, by_cookie, .. } } => {
-                check_site(by_cookie)?;
+            Asked::Both { requirement, key, token: Credential { text, cookie, .. } } => {
+                check_site(cookie.is_some())?;
                 let check = |verified: &Verified<'_>| {
                     gate::check_token(realm, requirement, verified, caller.at(self.platform.now()))
                 };
                 // First, since a key's limits count a request that passes so far.
-                token = Some(self.token(realm, &text, caller, check).await?);
-                (requirement, Kind::Key, key)
+                token = Some(self.token(realm, (&text, cookie), caller, check).await?);
+                (requirement, Kind::Key, key, None)
             }
         };
         let caller = ClientInfo { token: token.as_ref(), ..caller };
@@ -105,7 +105,7 @@ impl<P: Platform> Pipeline<'_, P> {
                 let decide = |verified: &Verified<'_>| {
                     gate::decide_token(realm, requirement, verified, caller.at(self.platform.now()))
                 };
-                self.token(realm, &text, caller, decide).await?
+                self.token(realm, (&text, cookie), caller, decide).await?
             }
             Kind::Session => {
                 let secrets = self.secrets.clone()?;
@@ -150,18 +150,19 @@ impl<P: Platform> Pipeline<'_, P> {
     }
 
     /// Checks a token. Networks that keep sending forged ones are told to wait; whoever has one of the issuer's passes,
-    /// whatever the neighbours send. One that is its issuer's and has expired, say, comes from an honest client.
+    /// whatever the neighbours send. One that is its issuer's and has expired, say, comes from an honest client. `cookie`: the
+    /// one that it stands in, if it does.
     async fn token<T>(
         &self,
         realm: &Realm,
-        text: &Secret,
+        (text, cookie): (&Secret, Option<&str>),
         caller: ClientInfo<'_>,
         decide: impl Fn(&Verified<'_>) -> Result<T, Denial>,
     ) -> Result<T, Denial> {
         if hint::is_key(realm, text.expose()) {
             return Err(Denial::KeyAsToken);
         }
-        let named = issuer_of(realm, text);
+        let named = issuer_of(realm, text, cookie);
         let decided = match &named {
             Ok(policy) => self.verify(realm.id, policy, text, decide).await,
             Err(denial) => Err(denial.clone()),
@@ -270,13 +271,17 @@ impl<P: Platform> Pipeline<'_, P> {
     }
 }
 
-/// By whose rules a token is tried: the realm's issuer, or the one that it names of several.
-fn issuer_of<'r>(realm: &'r Realm, text: &Secret) -> Result<&'r Jwt, Denial> {
+/// By whose rules a token is tried: the realm's issuer, or the one that it names of several. In a cookie stand tokens of the
+/// issuers only that name it.
+fn issuer_of<'r>(realm: &'r Realm, text: &Secret, cookie: Option<&str>) -> Result<&'r Jwt, Denial> {
     let named = match realm.other_issuers {
         [] => None,
         _ => Some(claimed_issuer(text.expose()).map_err(Denial::InvalidToken)?),
     };
-    let is_it = |issuer: &&Jwt| named.as_deref().is_none_or(|named| issuer.issuer == named);
+    let is_it = |issuer: &&Jwt| {
+        named.as_deref().is_none_or(|named| issuer.issuer == named)
+            && (cookie.is_none() || issuer.cookie == cookie)
+    };
     realm.issuers().find(is_it).ok_or(Denial::InvalidToken(Error::WrongIssuer))
 }
 

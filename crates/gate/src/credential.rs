@@ -37,8 +37,8 @@ pub struct Credential {
     pub kind: Kind,
     /// The text.
     pub text: Secret,
-    /// Whether it stands in a cookie, which browsers send along unasked.
-    pub by_cookie: bool,
+    /// The cookie that it stands in, if it stands in one: browsers send these along unasked.
+    pub cookie: Option<&'static str>,
 }
 
 /// The credentials of a request: one, or a key and a token where the route needs both; `None` asks for none. `header` reads a header
@@ -117,9 +117,9 @@ fn in_cookies(realm: &Realm, kind: Kind, cookies: &str) -> Result<Option<Credent
         if value.is_some() && found.is_some() {
             return Err(Denial::RepeatedCredential);
         }
-        found = value.or(found);
+        found = value.map(|text| (text, name)).or(found);
     }
-    Ok(found.map(|text| Credential { kind, text: Secret::new(text), by_cookie: true }))
+    Ok(found.map(|(text, name)| Credential { kind, text: Secret::new(text), cookie: Some(name) }))
 }
 
 /// Whether a route takes such a credential at all. Which keys it takes, their records say.
@@ -141,7 +141,7 @@ fn add(found: &mut Vec<Credential>, both: bool, kind: SourceKind, text: &str) ->
     if found.iter().any(|other| !both || other.kind == kind) {
         return Err(Denial::RepeatedCredential);
     }
-    found.push(Credential { kind, text: Secret::new(text), by_cookie: false });
+    found.push(Credential { kind, text: Secret::new(text), cookie: None });
     Ok(())
 }
 

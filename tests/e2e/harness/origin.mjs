@@ -173,8 +173,11 @@ export class Origin {
       .update(`${request.headers["sec-websocket-key"]}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`)
       .digest("base64");
     socket.on("error", () => {});
+    // The first that is offered, as usual servers choose it.
+    const [protocol] = request.headers["sec-websocket-protocol"]?.split(",") ?? [];
+    const chosen = protocol ? `Sec-WebSocket-Protocol: ${protocol.trim()}\r\n` : "";
     socket.write(
-      `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`,
+      `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n${chosen}\r\n`,
     );
     this.webSocket(socket);
   }

@@ -109,6 +109,11 @@ fn two_token_cookies_of_different_issuers_are_refused_as_repeated_and_not_looked
         let of_keys = send(by(&[Proof::Key], &[]), &both);
         assert!(matches!(of_keys, Err(Denial::MissingCredential { .. })), "{of_keys:?}");
     }
+    // Each cookie holds tokens of the issuer only that names it.
+    for elsewhere in [format!("other={one}"), format!("token={other}")] {
+        let denied = send(by(&[Proof::Jwt], &[]), &elsewhere);
+        assert_eq!(denied, Err(Denial::InvalidToken(Error::WrongIssuer)));
+    }
 }
 
 #[test]
