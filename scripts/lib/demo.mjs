@@ -198,7 +198,7 @@ export function demoRequests({ realm, credential, open, closed, passes, lacks, p
       ...headers,
     },
   });
-  const refused = (code, status, ...what) => request(refusalStatus(realm, code, status), ...what);
+  const refused = (code, status, what, more = {}) => request(refusalStatus(realm, code, status), what, more);
   if (realm.tls && !realm.local_http) return [refused("INSECURE_TRANSPORT", 403, passes ?? closed ?? open)];
   const unknown = (what) => refused("MISSING_AUTHORIZATION", 401, what);
   if (passes && !key) return [request(200, passes, { proof: SOME_KEY }), unknown(passes)];
