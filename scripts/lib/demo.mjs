@@ -3,7 +3,7 @@
 
 import { randomUUID } from "node:crypto";
 
-/** Low, so that a person can reach it. */
+/** How many requests a minute: few, so that a person can reach the limit. */
 const PER_MINUTE = 5;
 
 /** How often making a key is tried. */
@@ -21,7 +21,7 @@ const CLOCK_MS = 60_000;
 /**
  * For the first of these realms in which a key opens something, else for the first with a route: `realm`,
  * and requests: `open`, which needs nothing, and `closed`, which needs something. With a key, moreover
- * its `credential`; `scopes` and `plan` that it and its tenant need; `passes`, a request that they open;
+ * its `credential`; `scopes` and `plan` that it and its tenant need; `passes`, a request that they open, and the `units` that it counts as;
  * `lacks`, one that they do not. Of all requests there may be none.
  */
 export function demoOf(realms) {
@@ -38,10 +38,13 @@ export function demoOf(realms) {
     const places = realm.credentials?.filter(({ kind = "key" }) => kind === "key") ?? [];
     const credential = places.find((place) => !isSubprotocol(place)) ?? places[0];
     const opened = samples.filter(({ by }) => by.includes("key"));
-    const passes = first(opened);
+    // What counts as most: a key's limit may not be below that.
+    const most = Math.max(...opened.map(({ units }) => units));
+    const passes = first(opened.filter(({ units }) => units === most));
     if (!credential || !passes) return demo;
     const {
       scopes,
+      units,
       plans: [plan],
     } = passes;
     const held = withIncluded(realm, scopes);
@@ -50,7 +53,7 @@ export function demoOf(realms) {
         !request.scopes.every((scope) => held.has(scope)) ||
         (request.plans.length > 0 && !request.plans.includes(plan)),
     );
-    return { ...demo, credential, scopes, plan, passes, lacks };
+    return { ...demo, credential, scopes, plan, units, passes, lacks };
   });
   return demos.find(({ passes }) => passes) ?? demos.find(({ open, closed }) => open ?? closed);
 }
@@ -69,7 +72,8 @@ function sample(realms, realm, route) {
   const { by = needs.all ? ["both"] : ["key"], scopes = [], plans = realm.plans ?? [] } = needs;
   const headers = needs.session_id ? { [realm.session_id_header]: "demo" } : {};
   if (route.requires === "public" || needs.optional) return { method, path, by: [], headers };
-  return { method, path, by: needs.webhook ? ["webhook"] : by, scopes, plans, headers };
+  const units = route.budget?.reserve ?? route.cost ?? 1;
+  return { method, path, by: needs.webhook ? ["webhook"] : by, scopes, plans, units, headers };
 }
 
 /** A path of a pattern. */
@@ -116,7 +120,7 @@ function withIncluded(realm, scopes, held = new Set()) {
  * Makes the key, with the set-up token, which can do that until the first owner is: `{ key, host }`, or
  * `{ why, host }` there is none. `call(method, path, body, headers)` is of the admin API and gives `{ status, retryAfter, body }`.
  */
-export async function makeDemoKey({ realm, passes, scopes, plan }, call) {
+export async function makeDemoKey({ realm, passes, scopes, plan, units }, call) {
   const tenants = await call("GET", "/tenants");
   const tenant = tenants.body.tenants?.[0];
   const host = hostOf(realm, tenant?.code);
@@ -130,7 +134,13 @@ export async function makeDemoKey({ realm, passes, scopes, plan }, call) {
     call(
       "POST",
       "/api-keys",
-      { realm: realm.id, name: "Demo key", scopes, rateLimit: { perMinute: perMinute(realm) }, ...endOf(realm) },
+      {
+        realm: realm.id,
+        name: "Demo key",
+        scopes,
+        rateLimit: { perMinute: perMinute({ realm, units }) },
+        ...endOf(realm),
+      },
       once,
     );
   const once = { "Idempotency-Key": randomUUID() };
@@ -170,10 +180,11 @@ function written({ header, scheme }, key) {
   return `${scheme} ${pair}`;
 }
 
-const perMinute = ({ limits }) => Math.min(PER_MINUTE, limits?.maximum?.per_minute ?? PER_MINUTE);
+const perMinute = ({ realm: { limits }, units = 1 }) =>
+  Math.min(PER_MINUTE * units, limits?.maximum?.per_minute ?? Number.POSITIVE_INFINITY);
 
 /** What the key may do, in few words. */
-export const terms = ({ realm, scopes }) => [...scopes, `${perMinute(realm)} a minute`].join(", ");
+export const terms = ({ realm, scopes, units }) => [...scopes, `${perMinute({ realm, units })} a minute`].join(", ");
 
 /**
  * Requests that show it: `{ status, method, target, headers, times }`, where `times` is how many it takes
@@ -181,7 +192,7 @@ export const terms = ({ realm, scopes }) => [...scopes, `${perMinute(realm)} a m
  * @param {Record<string, any>} demo as `demoOf` gives it
  * @param {{ key?: string, host: string, why?: string }} made as `makeDemoKey` gives it
  */
-export function demoRequests({ realm, credential, open, closed, passes, lacks, plan }, { key, host }) {
+export function demoRequests({ realm, credential, open, closed, passes, lacks, plan, units }, { key, host }) {
   const request = (
     status,
     { method, path, headers },
@@ -215,7 +226,7 @@ export function demoRequests({ realm, credential, open, closed, passes, lacks, p
             { proof: key },
           )
         : refused("KEY_IN_URL", 400, passes, { query: `?api_key=${key}` }),
-      refused("RATE_LIMITED", 429, passes, { proof: key, times: perMinute(realm) + 1 }),
+      refused("RATE_LIMITED", 429, passes, { proof: key, times: Math.floor(perMinute({ realm, units }) / units) + 1 }),
     ];
   }
   const nowhere = realm.paths

@@ -51,6 +51,7 @@ for (const [what, id, expected] of [
   ["a realm that is open to all", "start-open", [200, 404]],
   ["another scheme, a low limit and a path with a quote", "start-scheme", [200, 401, 400, 429]],
   ["a header of the realm's own and a session id", "start-header", [200, 401, 400, 429]],
+  ["requests that count as many, and reserve units", "start-cost", [200, 401, 400, 429]],
   ["tokens only", "start-tokens", [401, 404]],
   ["webhooks only", "start-webhooks", [401, 404]],
   ["TLS only, also from this machine", "start-tls", [403]],
