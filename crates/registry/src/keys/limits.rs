@@ -118,7 +118,7 @@ pub fn require_room(body: &mut Input, own: &Limits, realm: &Realm, kind: KeyKind
         if own.get(window).is_some_and(|limit| limit < highest) {
             body.refuse(
                 &format!("rateLimit.{}", window.field()),
-                format!("must be at least {highest}, which is what the dearest route costs that the scopes open, or null"),
+                format!("must be null or at least {highest}, the cost of the most expensive route that the scopes open"),
             );
         }
     }

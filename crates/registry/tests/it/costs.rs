@@ -34,7 +34,7 @@ fn a_limit_below_what_a_route_costs_that_the_scopes_open_is_refused_with_the_num
         refused.body["errors"],
         json!([{
             "field": "rateLimit.perMinute",
-            "message": "must be at least 20, which is what the dearest route costs that the scopes open, or null",
+            "message": "must be null or at least 20, the cost of the most expensive route that the scopes open",
         }])
     );
     create("orders:write", 20).expect(201);
