@@ -274,7 +274,12 @@ impl Platform for Object {
             .filter(|name| name.starts_with(KV_PREFIX) && name.as_str() > cursor)
             .cloned()
             .collect::<Vec<_>>();
-        let names: Vec<String> = after.iter().take(NAMES_AT_ONCE as usize).cloned().collect();
+        // The first page is empty, as any may be.
+        let most = if cursor.is_empty() { 0 } else { NAMES_AT_ONCE as usize };
+        let names: Vec<String> = after.iter().take(most).cloned().collect();
+        if names.is_empty() && !after.is_empty() {
+            return async { Ok(KvNames { names, next: Some(KV_PREFIX.to_owned()) }) }.boxed_local();
+        }
         let next = names.last().filter(|_| names.len() < after.len()).cloned();
         async move { Ok(KvNames { names, next }) }.boxed_local()
     }

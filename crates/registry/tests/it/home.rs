@@ -136,6 +136,18 @@ fn a_database_from_before_jurisdictions_belongs_to_objects_without_one() {
 }
 
 #[test]
+fn a_database_whose_jurisdiction_only_a_newer_build_knows_is_not_used() {
+    for policy in [within(None), eu()] {
+        let (mut fixture, owner) = RegistryFixture::open_over(policy);
+        fixture.db.run("UPDATE home SET jurisdiction = 'mars'", &[]).unwrap();
+        fixture.restart(policy);
+        let refused = fixture.get(&owner, "/api-keys");
+        refused.refused(503, "NOT_CONFIGURED");
+        assert!(refused.text.contains("deploy the newer build again"), "{}", refused.text);
+    }
+}
+
+#[test]
 fn an_empty_registry_is_not_set_up_where_kv_belongs_to_objects_elsewhere_or_does_not_say() {
     let cases =
         [(OF_NONE, eu()), (OF_EU, within(None)), (OF_EU, within(Some(Jurisdiction::Us))), ("?", eu())];
