@@ -69,7 +69,7 @@ fn took(realm: &Realm, taken: &credential::Credential, headers: &Headers, secret
     let debug = |text: &str| {
         format!(
             "{:?}",
-            credential::Credential { kind: taken.kind, text: Secret::new(text), by_cookie: taken.by_cookie }
+            credential::Credential { kind: taken.kind, text: Secret::new(text), cookie: taken.cookie }
         )
     };
     assert!(!shows(text, debug), "a credential shows in {taken:?}");
