@@ -306,10 +306,11 @@ fn of_many_mistakes_the_first_are_named_and_that_there_are_more() {
     // `email` and `password` are wrong, too.
     let few = fields(MOST_FIELDS - 2);
     assert_eq!(few.fields().len(), MOST_FIELDS);
-    assert!(!few.body["detail"].as_str().unwrap().contains("and so on"));
+    let rest = format!("{} more are wrong", MOST_FIELDS - 1);
+    assert!(few.body["detail"].as_str().unwrap().contains(&rest), "{}", few.body["detail"]);
     for count in [MOST_FIELDS - 1, MOST_FIELDS, 5_000] {
         let lot = fields(count);
         assert_eq!(lot.fields().len(), MOST_FIELDS, "{count}");
-        assert!(lot.body["detail"].as_str().unwrap().contains("and so on"), "{}", lot.body["detail"]);
+        assert!(lot.body["detail"].as_str().unwrap().contains("More is wrong"), "{}", lot.body["detail"]);
     }
 }
