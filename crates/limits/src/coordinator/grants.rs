@@ -57,11 +57,13 @@ impl Counts {
             0 => Whose::Isolate,
             _ => Whose::Relay,
         };
-        let long = self.long_lease(limits, call, whose, clients.isolates(now), now);
+        let is_small = has_small_second(limits);
+        let long =
+            if is_small { 0 } else { self.long_lease(limits, call, whose, clients.isolates(now), now) };
         let short = Self::short_lease(limits, call, clients, free, now);
         let (requests, length) = match short {
             _ if long > 0 && long >= short => (long, LONG_LEASE),
-            0 if self.has_percent(USED_UP_PERCENT, limits) => {
+            0 if !is_small && self.has_percent(USED_UP_PERCENT, limits) => {
                 let shortest = Self::shortest_lease(call, clients, free, now);
                 let deferred = self.deferred_lease(limits, call, whose, clients.isolates(now), now);
                 if deferred.requests > shortest {
@@ -190,6 +192,12 @@ impl Counts {
         let at = occupancy.iter().map(|occupancy| occupancy.opens_for(few, now)).max().unwrap_or(now);
         (at - now).clamp(Span::ZERO, LONGEST_HOLD)
     }
+}
+
+/// Whether a second's limit is so small that a lease of what may be wanted would take much of it, for longer than the second: then
+/// there are leases for requests that wait only.
+fn has_small_second(limits: Limits) -> bool {
+    limits.per_second.is_some_and(|limit| limit < MIN_LEASE_REQUESTS * FRACTION_OF_LIMIT)
 }
 
 /// The limit that admits fewest requests.
