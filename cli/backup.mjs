@@ -25,8 +25,10 @@ export async function run(args) {
   if (existsSync(file)) throw new Failure(`${file} is there already`, "Name a new file: a backup replaces none.");
   const token = process.env.KEYWARD_SESSION_TOKEN || (await signIn(gate));
   const part = `${file}.part`;
-  // Hashes of passwords are in it.
-  const out = await open(part, "w", 0o600);
+  // Hashes of passwords are in it. What is left of an interrupted backup goes, and nothing that lies there is written to: it may be a
+  // link, or a file that others read.
+  rmSync(part, { force: true });
+  const out = await open(part, "wx", 0o600);
   let pages = 0;
   try {
     for (let cursor; cursor !== null; pages += 1) {
@@ -36,6 +38,8 @@ export async function run(args) {
       await out.writeFile(answer.text);
       cursor = answer.headers.get("next-cursor");
     }
+    // Before it has its name: whoever sees that has the backup.
+    await out.sync();
     await out.close();
     renameSync(part, file);
   } catch (error) {

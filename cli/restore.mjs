@@ -1,7 +1,6 @@
 // `keyward restore`: sends a file that `keyward backup` wrote to a gate that has nothing yet.
 
 import { createReadStream, statSync } from "node:fs";
-import { createInterface } from "node:readline";
 
 import { secretsFile } from "../scripts/lib/deployment_secrets.mjs";
 import { Failure } from "../scripts/lib/progress.mjs";
@@ -18,6 +17,8 @@ wrangler.toml whose token is in .keyward/secrets.NAME.env. What was interrupted 
 
 /** How the last line of a page begins. */
 const TAIL = '{"end":';
+/** Characters that no page has: a file without line breaks is not read into memory. */
+const LONGEST_PAGE = 16_000_000;
 
 /** @param {string[]} args */
 export async function run(args) {
@@ -47,25 +48,53 @@ What was changed since then is undone, but for revocations. Keys that were made 
 /** The pages of a file, one after the other. @param {string} file */
 async function* pagesOf(file) {
   let page = "";
-  for await (const line of createInterface({ input: createReadStream(file), crlfDelay: Number.POSITIVE_INFINITY })) {
+  for await (const line of linesOf(file)) {
     page += `${line}\n`;
     if (line.startsWith(TAIL)) {
       yield page;
       page = "";
     }
+    if (page.length > LONGEST_PAGE) throw noBackup(file);
   }
   if (page) yield page;
 }
 
-/** Before anything is sent. @param {string} file */
+/**
+ * The lines of a file, however their ends were converted. Not by node:readline: to that U+2028 and U+2029 are ends, too, and people's own
+ * text in a row may hold those.
+ * @param {string} file
+ */
+async function* linesOf(file) {
+  let rest = "";
+  for await (const chunk of createReadStream(file, "utf8")) {
+    const lines = (rest + chunk).split("\n");
+    rest = lines.pop() ?? "";
+    if (rest.length > LONGEST_PAGE) throw noBackup(file);
+    for (const line of lines) yield line.replace(/\r$/, "");
+  }
+  if (rest) yield rest;
+}
+
+/** @param {string} file */
+const noBackup = (file) => new Failure(`${file} is no backup`, "keyward backup writes one.");
+
+/** Before anything is sent: what has been begun keeps everybody else out until it is ended. @param {string} file */
 async function refuseIncomplete(file) {
-  let [number, isWhole] = [0, false];
+  let [number, isWhole, previous] = [0, false, ""];
   for await (const page of pagesOf(file)) {
     const lines = page.trimEnd().split("\n");
     const head = parsed(lines[0]);
-    if (head?.keyward !== "backup") throw new Failure(`${file} is no backup`, "keyward backup writes one.");
+    const tail = parsed(lines.at(-1) ?? "");
+    if (head?.keyward !== "backup") throw noBackup(file);
+    if (isWhole) throw new Failure(`${file} goes on after the end of a backup`, "Send the file of one backup.");
     if (head.page !== number) throw new Failure(`page ${number} is missing in ${file}`, "Take another backup.");
-    isWhole = parsed(lines.at(-1) ?? "")?.end === true;
+    if (head.previous !== previous)
+      throw new Failure(
+        `page ${number} in ${file} is not of the backup that the page before is of`,
+        "Take another backup.",
+      );
+    isWhole = tail?.end === true;
+    previous = tail?.mac;
     number += 1;
   }
   if (!isWhole) throw new Failure(`${file} is cut short: its last page is missing`, "Take another backup.");

@@ -50,6 +50,8 @@ const HINTS = {
   EPERM: "Give this user the right to it, or remove it if another user made it (with sudo, say).",
   EROFS: "It is on a read-only file system.",
   ENOSPC: "The disk is full.",
+  EDQUOT: "This user's share of the disk is full.",
+  EFBIG: "The file would be larger than the system lets it be.",
   ENOENT: "It, or the folder that it is to be in, is not there.",
   EISDIR: "It is a folder: name a file.",
 };
@@ -60,8 +62,10 @@ const HINTS = {
  */
 function ofSystem(error) {
   const { code = "", syscall, path } = /** @type {NodeJS.ErrnoException} */ (error);
-  if (!syscall || !path) throw error;
-  return new Failure(`${path}: ${syscall} failed (${code})`, HINTS[code]);
+  // What fails once a file is open does not say which.
+  const where = path ?? (["write", "fsync", "close"].includes(syscall ?? "") ? "a file" : undefined);
+  if (!syscall || !where) throw error;
+  return new Failure(`${where}: ${syscall} failed (${code})`, HINTS[code]);
 }
 
 /** @typedef {(text: string) => void} Progress Says how far a step is. */

@@ -2,7 +2,7 @@
 // objects are still there.
 
 import assert from "node:assert/strict";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -31,8 +31,9 @@ function folderOf(t) {
  * @param {string} folder
  * @param {Gate} gate
  * @param {string[]} args
+ * @param {string} [first] what the shell does before
  */
-async function keyward(folder, gate, args) {
+async function keyward(folder, gate, args, first = ":") {
   const env = {
     ...process.env,
     KEYWARD_EMAIL: OWNER.email,
@@ -40,7 +41,8 @@ async function keyward(folder, gate, args) {
     KEYWARD_SETUP_TOKEN: gate.secrets.KEYWARD_SETUP_TOKEN,
   };
   const command = [join(root, "cli/keyward.mjs"), ...args, "--url", gate.url];
-  const ran = run(process.execPath, command, { cwd: folder, env });
+  const shell = ["-c", `${first}; exec "$@"`, "sh", process.execPath, ...command];
+  const ran = run("bash", shell, { cwd: folder, env });
   return { code: await ran.ended, said: ran.text() };
 }
 
@@ -55,13 +57,18 @@ test("what was backed up works in a new deployment: keys, people, limits, the au
   const before = await startGate();
   t.after(() => before.stop());
   const owner = await before.owner();
-  const live = await owner.createKey({ rateLimit: TWICE_A_MINUTE });
+  // To some readers of lines these are ends of one.
+  const metadata = { note: 'a\u2028{"end":true}\u2029b\u0085c\r\nd' };
+  const live = await owner.createKey({ rateLimit: TWICE_A_MINUTE, metadata });
   const revoked = await owner.createKey();
   await owner.must("POST", `/api-keys/${revoked.apiKey.id}/revoke`);
   assert.equal(await use(before, live.plaintextKey), 200);
 
+  writeFileSync(join(folder, "readable"), "of somebody else", { mode: 0o644 });
+  symlinkSync(join(folder, "readable"), join(folder, "backup.ndjson.part"));
   const taken = await keyward(folder, before, ["backup", "backup.ndjson"]);
   assert.equal(taken.code, 0, taken.said);
+  assert.equal(readFileSync(join(folder, "readable"), "utf8"), "of somebody else", "nothing is written through a link");
   assert.match(taken.said, /^backup\.ndjson has the backup, in 1 page\.$/m);
   assert.equal(statSync(join(folder, "backup.ndjson")).mode & 0o777, 0o600);
   const text = readFileSync(join(folder, "backup.ndjson"), "utf8");
@@ -96,7 +103,9 @@ test("what was backed up works in a new deployment: keys, people, limits, the au
   const { refusedEverywhereBy } = await person.must("POST", `/api-keys/${live.apiKey.id}/revoke`);
   await after.until(refusedEverywhereBy);
   assert.equal(await use(after, live.plaintextKey), "REVOKED_API_KEY");
-  const twice = await keyward(folder, after, ["restore", "backup.ndjson"]);
+  assert.deepEqual((await person.must("GET", `/api-keys/${live.apiKey.id}`)).apiKey.metadata, metadata);
+  writeFileSync(join(folder, "converted.ndjson"), text.replaceAll("\n", "\r\n"));
+  const twice = await keyward(folder, after, ["restore", "converted.ndjson"]);
   assert.equal(twice.code, 0, `what was done already is so: ${twice.said}`);
   const inUse = await keyward(folder, before, ["restore", "backup.ndjson"]);
   assert.match(inUse.said, /409 ALREADY_SET_UP: This deployment is in use/);
@@ -114,6 +123,23 @@ test("where only the Registry was lost, a revocation after the backup stands and
   const taken = await keyward(folder, before, ["backup", "backup.ndjson"]);
   assert.equal(taken.code, 0, taken.said);
   assert.match(taken.said, /in [2-9] pages\.$/m);
+  // The system lets no file have more than half of it: as a full disk, that ends a write in the middle.
+  const limited = await keyward(folder, before, ["backup", "full.ndjson"], "ulimit -f 300");
+  assert.equal(limited.code, 1);
+  assert.match(limited.said, /^error: a file: write failed \(EFBIG\)\n {2}The file would be larger/m);
+  assert.doesNotMatch(limited.said, /at async/);
+  assert.deepEqual(
+    readdirSync(folder).filter((name) => name.startsWith("full")),
+    [],
+    "nothing half is left",
+  );
+  await keyward(folder, before, ["backup", "second.ndjson"]);
+  const text = readFileSync(join(folder, "backup.ndjson"), "utf8");
+  const second = readFileSync(join(folder, "second.ndjson"), "utf8");
+  const secondPage = (of) => of.search(/^\{"backup":"bak_\w+","keyward":"backup","page":1,/m);
+  writeFileSync(join(folder, "mixed.ndjson"), text.slice(0, secondPage(text)) + second.slice(secondPage(second)));
+  writeFileSync(join(folder, "both.ndjson"), text + second);
+
   await owner.must("POST", `/api-keys/${leaked.apiKey.id}/revoke`);
   const made = await owner.createKey({ scopes: ["orders:read"] });
   await waitFor("all to be published", async () => {
@@ -127,6 +153,13 @@ test("where only the Registry was lost, a revocation after the backup stands and
   const after = await startGate({ persist, secrets: before.secrets });
   t.after(() => after.stop());
   assert.equal(await use(after, kept.plaintextKey), 200, "keys pass without the Registry");
+  for (const [name, why] of [
+    ["mixed.ndjson", /page 1 in mixed\.ndjson is not of the backup/],
+    ["both.ndjson", /goes on after the end/],
+  ]) {
+    assert.match((await keyward(folder, after, ["restore", name])).said, why);
+    await after.admin().refused([401, "UNAUTHENTICATED"], "GET", "/session");
+  }
   const restored = await keyward(folder, after, ["restore", "backup.ndjson"]);
   assert.equal(restored.code, 0, restored.said);
   const person = await after.admin().signIn(OWNER);

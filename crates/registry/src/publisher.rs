@@ -107,8 +107,8 @@ pub struct Publisher {
     is_open: Cell<bool>,
     alarm_at: Cell<Option<Timestamp>>,
     publishing: RefCell<BTreeSet<String>>,
-    /// Whether events are being sent.
-    pub(crate) sending_events: Cell<bool>,
+    /// The endpoints that events are being sent to.
+    pub(crate) sending_events: RefCell<BTreeSet<&'static str>>,
 }
 
 /// Marks a key as being published until it is dropped, which may be in the middle of it.
@@ -132,7 +132,7 @@ impl Publisher {
             is_open: Cell::default(),
             alarm_at: Cell::default(),
             publishing: RefCell::default(),
-            sending_events: Cell::default(),
+            sending_events: RefCell::default(),
         })
     }
 

@@ -7,6 +7,7 @@ use keyward_core::{
 use keyward_policy::Policy;
 use serde_json::Value;
 
+use super::queue::Queue;
 use crate::to_json::object;
 
 /// How an endpoint is doing.
@@ -37,7 +38,8 @@ keyward_core::from_row!(Endpoint {
     waiting
 });
 
-/// Adopts the endpoints of a policy. A new one is sent what happens from now on; of one that is gone, nothing is left to send.
+/// Adopts the endpoints of a policy. A new one is sent what happens from now on; of one that is gone, nothing is left to send, nor what
+/// waits for one that does not want its type any more.
 ///
 /// # Errors
 /// What SQLite says.
@@ -57,6 +59,9 @@ pub fn adopt(db: &dyn Sql, policy: &Policy, now: Timestamp) -> Result<(), SqlErr
         let last = "INSERT INTO event_endpoints (name, queued)
             VALUES (?, COALESCE((SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0))";
         db.run(last, &[(*name).into()])?;
+    }
+    for endpoint in policy.admin.events {
+        Queue { db, endpoint }.drop_unwanted()?;
     }
     Ok(())
 }

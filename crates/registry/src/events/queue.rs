@@ -161,6 +161,16 @@ impl Queue<'_> {
         self.db.run(again, &[self.name()]).map(drop)
     }
 
+    /// Removes what waits of types that the endpoint does not want any more.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn drop_unwanted(&self) -> Result<(), SqlError> {
+        let unwanted = "DELETE FROM event_deliveries WHERE endpoint = ?
+            AND (SELECT type FROM events WHERE events.number = event_deliveries.number) NOT IN (SELECT value FROM json_each(?))";
+        self.db.run(unwanted, &[self.name(), self.types()]).map(drop)
+    }
+
     fn is_open(&self, now: Timestamp) -> Result<bool, SqlError> {
         // One that would wait for longer than any does was set by a clock that was ahead.
         let open =
@@ -177,12 +187,11 @@ impl Queue<'_> {
             WHERE number > (SELECT queued FROM event_endpoints WHERE name = ?) ORDER BY number LIMIT ?)";
         let last = sql::scalar::<Option<i64>>(self.db, last, &[self.name(), self.room()?.into()])?.flatten();
         let Some(last) = last else { return Ok(()) };
-        let types: Value = self.endpoint.types.iter().map(|kind| kind.name()).collect();
         let fill = "INSERT OR IGNORE INTO event_deliveries (endpoint, number, subject)
             SELECT ?1, number, subject FROM events
             WHERE number > (SELECT queued FROM event_endpoints WHERE name = ?1) AND number <= ?2
                 AND type IN (SELECT value FROM json_each(?3))";
-        self.db.run(fill, &[self.name(), last.into(), types.to_string().into()])?;
+        self.db.run(fill, &[self.name(), last.into(), self.types()])?;
         let filled = "UPDATE event_endpoints SET queued = ? WHERE name = ?";
         self.db.run(filled, &[last.into(), self.name()]).map(drop)
     }
@@ -205,6 +214,11 @@ impl Queue<'_> {
 
     fn name(&self) -> sql::Value {
         self.endpoint.name.into()
+    }
+
+    /// The types that the endpoint wants, as a list in JSON.
+    fn types(&self) -> sql::Value {
+        self.endpoint.types.iter().map(|kind| kind.name()).collect::<Value>().to_string().into()
     }
 }
 

@@ -1,8 +1,9 @@
-//! Sending events: one request at a time to each endpoint, after the alarm and beside it, so that a slow receiver holds up nothing.
+//! Sending events: one request at a time to each endpoint, after the alarm and beside it, so that a slow receiver holds up nothing,
+//! other endpoints included.
 
 use std::rc::Rc;
 
-use futures_util::{FutureExt, future::join_all};
+use futures_util::FutureExt;
 use keyward_core::{
     sql,
     time::{Span, Timestamp},
@@ -24,12 +25,29 @@ pub const PATIENCE: Span = Span::from_secs(15);
 /// Most events that one alarm sends to an endpoint: with the keys that it publishes, that is below the platform's limit of calls.
 const MOST_AT_ONCE: usize = 50;
 
-/// Marks that events are being sent until it is dropped, which may be in the middle of it.
-struct Sending(Rc<Publisher>);
+/// Marks that events are being sent to an endpoint until it is dropped, which may be in the middle of it.
+struct Sending {
+    publisher: Rc<Publisher>,
+    endpoint: &'static EventEndpoint,
+}
 
 impl Drop for Sending {
     fn drop(&mut self) {
-        self.0.sending_events.set(false);
+        self.publisher.sending_events.borrow_mut().remove(self.endpoint.name);
+    }
+}
+
+impl Sending {
+    /// Sends what is due, and sets the alarm for what is left.
+    async fn send_all(self) {
+        let (publisher, endpoint) = (Rc::clone(&self.publisher), self.endpoint);
+        if let Err(error) = publisher.send_to(endpoint).await {
+            publisher.platform.log(Task::Events, &error.to_string(), None);
+        }
+        drop(self);
+        if let Err(error) = publisher.keep_alarm().await {
+            publisher.platform.log(Task::Alarm, &error.to_string(), None);
+        }
     }
 }
 
@@ -48,17 +66,14 @@ impl Publisher {
             sql::transaction(db, || notices::tell(db, self.platform.now()))?;
         }
         let now = self.platform.now();
-        if self.queues_due()?.is_some_and(|due| due <= now) && !self.sending_events.replace(true) {
-            let sending = Sending(Rc::clone(self));
-            let send = async move {
-                sending.0.send_events().await;
-                let publisher = Rc::clone(&sending.0);
-                drop(sending);
-                if let Err(error) = publisher.keep_alarm().await {
-                    publisher.platform.log(Task::Alarm, &error.to_string(), None);
-                }
-            };
-            self.platform.spawn(send.boxed_local());
+        for endpoint in policy.admin.events {
+            if self.queue_due(endpoint)?.is_none_or(|due| due > now) {
+                continue;
+            }
+            if self.sending_events.borrow_mut().insert(endpoint.name) {
+                let sending = Sending { publisher: Rc::clone(self), endpoint };
+                self.platform.spawn(sending.send_all().boxed_local());
+            }
         }
         Ok(())
     }
@@ -72,35 +87,25 @@ impl Publisher {
         if policy.admin.events.is_empty() {
             return Ok(None);
         }
-        if self.sending_events.get() {
-            // It sets the alarm itself when it has ended. If the object dies meanwhile, this one rings.
-            return Ok(Some(self.platform.now() + PATIENCE));
-        }
         let told = revocations::wait(db)?.then(|| self.platform.now());
         // While there is no space for them, they wait for a call that frees some.
         let notices = if storage::has_space(db, policy)? { notices::next_due(db)? } else { None };
-        let next = told.into_iter().chain(notices).min();
-        Ok(next.into_iter().chain(self.queues_due()?).min())
-    }
-
-    /// When the next attempt to send one is due.
-    fn queues_due(&self) -> Result<Option<Timestamp>, PublishError> {
-        let mut next = None;
-        for endpoint in self.platform.policy().admin.events {
-            let due = Queue { db: self.platform.db(), endpoint }.next_due(self.platform.now())?;
+        let mut next = told.into_iter().chain(notices).min();
+        for endpoint in policy.admin.events {
+            let due = if self.sending_events.borrow().contains(endpoint.name) {
+                // It sets the alarm itself when it has ended. If the object dies meanwhile, this one rings.
+                Some(self.platform.now() + PATIENCE)
+            } else {
+                self.queue_due(endpoint)?
+            };
             next = next.into_iter().chain(due).min();
         }
         Ok(next)
     }
 
-    async fn send_events(&self) {
-        let endpoints = self.platform.policy().admin.events;
-        join_all(endpoints.iter().map(|endpoint| async move {
-            if let Err(error) = self.send_to(endpoint).await {
-                self.platform.log(Task::Events, &error.to_string(), None);
-            }
-        }))
-        .await;
+    /// When the next attempt to send one there is due.
+    fn queue_due(&self, endpoint: &EventEndpoint) -> Result<Option<Timestamp>, PublishError> {
+        Ok(Queue { db: self.platform.db(), endpoint }.next_due(self.platform.now())?)
     }
 
     async fn send_to(&self, endpoint: &EventEndpoint) -> Result<(), PublishError> {

@@ -329,3 +329,36 @@ fn a_tenant_keeps_its_latest_hundred_thousand_events_and_what_that_drops_is_coun
     let shown = status(&fixture, &owner);
     assert_eq!((&shown["lost"], &shown["waiting"]), (&json!(3), &json!(1)));
 }
+
+#[test]
+fn a_receiver_that_is_slow_keeps_no_event_from_another_endpoint() {
+    let other =
+        EventEndpoint { name: "other", url: "https://other.example.com", ..endpoint(&EventType::ALL) };
+    let (fixture, owner) = RegistryFixture::open_over(policy_of(&[endpoint(&EventType::ALL), other]));
+    let of = |url: &str| fixture.received.borrow().iter().filter(|received| received.url == url).count();
+    fixture.receiver.borrow_mut().push_back(None);
+    fixture.key(&owner, json!({}));
+    fixture.pass_with_alarms(Span::from_secs(2));
+    assert_eq!((of(URL), of(other.url)), (1, 1));
+    fixture.key(&owner, json!({}));
+    fixture.pass_with_alarms(Span::from_secs(5));
+    assert_eq!((of(URL), of(other.url)), (1, 2), "the first has still not answered");
+}
+
+#[test]
+fn what_waits_for_an_endpoint_is_not_sent_once_it_does_not_want_its_type_any_more() {
+    let (mut fixture, owner) = open();
+    let stuck = fixture.key(&owner, json!({})).key_id();
+    fixture.refused_subject.replace(Some(stuck.clone()));
+    fixture.post(&owner, &format!("/api-keys/{stuck}/revoke"), json!({})).expect(200);
+    fixture.pass_with_alarms(Span::from_mins(1));
+    fixture.restart(policy_of(&[endpoint(&[EventType::Revoked])]));
+    fixture.run(fixture.publisher.open()).unwrap();
+    fixture.refused_subject.replace(None);
+    fixture.pass_with_alarms(queue::LAST_RETRY * 2);
+    assert_eq!(
+        taken(&fixture),
+        [("key.revoked".to_owned(), stuck)],
+        "nor does it hold up the others of its key"
+    );
+}
