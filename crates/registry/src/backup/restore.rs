@@ -20,6 +20,7 @@ use crate::{
     change_log,
     context::RequestContext,
     error::{ApiError, Code},
+    events::notices,
     handler::{HandlerError, HandlerResult},
     members,
     outcome::Outcome,
@@ -197,6 +198,7 @@ fn finish(context: &RequestContext<'_>, head: &Head) -> Result<(), HandlerError>
     for events in ["event_deliveries", "event_revocations", "events"] {
         db.run(&format!("DELETE FROM {events}"), &[])?;
     }
+    notices::skip(db, head.time)?;
     change_log::begin_after_restore(db, now)?;
     // Versions that their objects and KV take, even if what the policy says has changed since.
     let keys = "UPDATE keys SET version = version + 1, told_version = 0, told_at = NULL, strict_since = NULL,

@@ -7,7 +7,7 @@ use keyward_core::{
 use keyward_policy::Policy;
 use serde_json::Value;
 
-use super::queue::Queue;
+use super::{notices, queue::Queue};
 use crate::to_json::object;
 
 /// How an endpoint is doing.
@@ -47,9 +47,8 @@ pub fn adopt(db: &dyn Sql, policy: &Policy, now: Timestamp) -> Result<(), SqlErr
     let names: Vec<&str> = policy.admin.events.iter().map(|endpoint| endpoint.name).collect();
     let known: Vec<String> = sql::scalars(db, "SELECT name FROM event_endpoints", &[])?;
     if known.is_empty() && !names.is_empty() {
-        // Whatever lies unused for long by now, nobody asked.
-        let begun = "UPDATE event_search SET idle_since = MAX(idle_since, ?), number = 0";
-        db.run(begun, &[(now - super::notices::UNUSED_AFTER).into()])?;
+        // Whatever lies unused for long by now, or is close to its end, nobody asked.
+        notices::skip(db, now)?;
     }
     for name in known.iter().filter(|known| !names.contains(&known.as_str())) {
         db.run("DELETE FROM event_deliveries WHERE endpoint = ?", &[name.as_str().into()])?;

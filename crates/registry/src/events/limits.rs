@@ -33,6 +33,11 @@ pub fn take(db: &dyn Sql, report: &UsageReport, now: Timestamp) -> Result<(), Sq
             if !super::marks::mark(db, values)? {
                 continue;
             }
+            // Of another limit of this window nothing is remembered, or edits would leave ever more, and one that is set anew were not told.
+            let others = "DELETE FROM event_marks WHERE subject = ?1 AND substr(what, 1, length(?2)) = ?2
+                AND substr(what, 1, length(?3)) <> ?3";
+            let (of_window, of_limit) = (format!("{window} "), format!("{window} {limit} "));
+            db.run(others, &[report.key_id.as_str().into(), of_window.into(), of_limit.into()])?;
             let tell = "INSERT INTO events (type, tenant_id, subject, at, data)
                 SELECT 'key.limit_reached', tenant_id, id, ?, json_object(
                     'keyId', id, 'tenantId', tenant_id, 'realm', realm, 'name', name,

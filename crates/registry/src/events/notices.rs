@@ -13,6 +13,10 @@ const DAYS: &str = "[30,7,1]";
 /// Most keys that are told at once.
 const MOST_AT_ONCE: u32 = 200;
 
+/// When the expiry of a key is told next after a moment.
+const NEXT: &str =
+    "(SELECT MIN(ends_at - value * 86400000) FROM json_each(?) WHERE ends_at - value * 86400000 > ?)";
+
 const IDLE: &str = "FROM keys WHERE status = 'ACTIVE' AND (idle_since, number) > (SELECT idle_since, number FROM event_search)";
 
 struct Due {
@@ -36,9 +40,8 @@ pub fn tell(db: &dyn Sql, now: Timestamp) -> Result<(), SqlError> {
                 'lastUsedAt', last_used_at, 'rotatedTo', rotated_to)
             FROM keys WHERE number = ?3 AND ends_at > ?1 AND status = 'ACTIVE'";
         db.run(tell, &[now.into(), DAYS.into(), number.into()])?;
-        let next = "UPDATE keys SET notice_at = (SELECT MIN(ends_at - value * 86400000) FROM json_each(?)
-            WHERE ends_at - value * 86400000 > ?) WHERE number = ?";
-        db.run(next, &[DAYS.into(), now.into(), number.into()])?;
+        let next = format!("UPDATE keys SET notice_at = {NEXT} WHERE number = ?");
+        db.run(&next, &[DAYS.into(), now.into(), number.into()])?;
     }
     let before = now - UNUSED_AFTER;
     let idle = format!("SELECT number {IDLE} AND idle_since <= ? ORDER BY idle_since, number LIMIT ?");
@@ -57,6 +60,17 @@ pub fn tell(db: &dyn Sql, now: Timestamp) -> Result<(), SqlError> {
         db.run(told, &[(*number).into()])?;
     }
     Ok(())
+}
+
+/// Of what was due until then nothing is told: nobody asked yet, or it was told.
+///
+/// # Errors
+/// What SQLite says.
+pub fn skip(db: &dyn Sql, until: Timestamp) -> Result<(), SqlError> {
+    let expiring = format!("UPDATE keys SET notice_at = {NEXT} WHERE notice_at <= ?");
+    db.run(&expiring, &[DAYS.into(), until.into(), until.into()])?;
+    let idle = "UPDATE event_search SET idle_since = MAX(idle_since, ?), number = 0";
+    db.run(idle, &[(until - UNUSED_AFTER).into()]).map(drop)
 }
 
 /// When the next is due.

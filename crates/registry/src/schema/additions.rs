@@ -706,4 +706,13 @@ pub const ADDITIONS: &[Addition] = &[
             is_marked INTEGER NOT NULL DEFAULT 0
         ) STRICT",
     },
+    // What is remembered of a key for good (a share of a total) goes with it.
+    Addition {
+        name: "marks of events go with their key",
+        statements: "
+    DELETE FROM event_marks WHERE until = 9007199254740991 AND subject NOT IN (SELECT id FROM keys);
+    CREATE TRIGGER keys_marks_removed AFTER DELETE ON keys BEGIN
+        DELETE FROM event_marks WHERE subject = OLD.id; END
+",
+    },
 ];

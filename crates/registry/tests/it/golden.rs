@@ -222,6 +222,10 @@ fn released_additions_are_never_edited() {
         ("metrics", "382bd30aa370d4afa617cb99a28b5ded48d34c9451de943e96978c5d8a73010d"),
         ("restores", "3a84cc4f0ebe2518e9796214047d269d86a296ddcd8b306ce05f5c3190e1f7fe"),
         ("home", "34a808c1e48f533c74cc75fad1c209fbbf8d4f2b1ba40fc10aa07e8f2d0715a1"),
+        (
+            "marks of events go with their key",
+            "1bfb48fc70d80557cdaaf3b18648dc4469bc4cd2ff8d7ee9843a836ebe8cf87e",
+        ),
     ];
     let released = released.map(|(name, hash)| (name, hash.to_owned()));
     assert_eq!(hashes, released);

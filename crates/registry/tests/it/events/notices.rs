@@ -111,3 +111,20 @@ fn what_lay_unused_before_there_was_an_endpoint_is_not_told() {
     fixture.pass_with_alarms(DAY);
     assert_eq!(types(&fixture), ["key.created"]);
 }
+
+#[test]
+fn an_expiry_that_came_close_before_there_was_an_endpoint_is_told_from_the_next_threshold_on() {
+    let (mut fixture, owner) = RegistryFixture::open();
+    fixture.key(&owner, json!({"expiresAt": (fixture.now.get() + DAY * 40).to_rfc3339()}));
+    fixture.pass_with_alarms(DAY * 20);
+    fixture.restart(policy_of(&[endpoint(&EventType::ALL)]));
+    fixture.run(fixture.publisher.open()).unwrap();
+    fixture.pass_with_alarms(DAY * 25);
+    let days: Vec<Value> = fixture
+        .received
+        .borrow()
+        .iter()
+        .map(|received| body(received)["data"]["daysBefore"].clone())
+        .collect();
+    assert_eq!(days, [7, 1]);
+}

@@ -34,6 +34,10 @@ fn each_share_of_a_limit_is_told_once_in_a_window() {
     assert_eq!(told(), [json!(["perDay", 95]), json!(["perDay", 100])]);
     reach("perDay", 80, 2_000);
     assert_eq!(told(), [json!(["perDay", 80])], "another limit");
+    reach("perDay", 80, 1_000);
+    assert_eq!(told(), [json!(["perDay", 80])], "the limit of before, set anew");
+    reach("perDay", 80, 2_000);
+    told();
     reach("perMinute", 80, 60);
     fixture.pass_with_alarms(Span::from_mins(10));
     reach("perMinute", 80, 60);
@@ -111,4 +115,37 @@ fn what_was_told_is_forgotten_once_it_may_be_told_again() {
     };
     let now = fixture.now.get();
     assert_eq!((marks(now), marks(now + DAY * 2)), (1, 0));
+}
+
+#[test]
+fn what_was_told_of_a_total_goes_with_its_key_and_edits_of_it_leave_nothing() {
+    let (fixture, owner) = open();
+    let id = fixture.key(&owner, json!({})).key_id();
+    let reach = |limit: u64| {
+        let reached = json!([
+            {"window": "total", "percent": 100, "limit": limit}, {"window": "perDay", "percent": 80, "limit": 5}
+        ]);
+        report(&fixture, json!({"keyId": id, "lastUsedAt": null, "hours": [], "reached": reached}));
+    };
+    let marks = || fixture.db.run("SELECT 1 FROM event_marks", &[]).unwrap().len();
+    (10..30).for_each(reach);
+    assert_eq!(marks(), 4);
+    fixture.db.run("DELETE FROM keys WHERE id = ?", &[id.as_str().into()]).unwrap();
+    assert_eq!(marks(), 0);
+}
+
+#[test]
+fn a_share_that_was_told_by_a_clock_that_was_ahead_is_told_again_once_it_is_right() {
+    let (fixture, owner) = open();
+    let id = fixture.key(&owner, json!({})).key_id();
+    let reached = json!([{"window": "perMonth", "percent": 80, "limit": 5}]);
+    let reach = || {
+        report(&fixture, json!({"keyId": id, "lastUsedAt": null, "hours": [], "reached": reached}));
+        types(&fixture).iter().filter(|kind| *kind == "key.limit_reached").count()
+    };
+    let right = fixture.now.get();
+    fixture.now.set(right + DAY * 400);
+    assert_eq!(reach(), 1);
+    fixture.now.set(right);
+    assert_eq!((reach(), reach()), (2, 2));
 }
