@@ -1,6 +1,6 @@
 //! `GET /backup`: a page of a backup, and the cursor to the next.
 
-use keyward_core::time::Timestamp;
+use keyward_core::time::{Span, Timestamp};
 use serde_json::Value;
 
 use super::{
@@ -22,6 +22,8 @@ use crate::{
 /// Rows that are read at once.
 const READ_AT_ONCE: u32 = 50;
 const PURPOSE: &str = "keyward backup cursor 1";
+/// How long a backup may take. A cursor stands in URLs, which are kept in logs, and asks for no password.
+const LONGEST: Span = Span::from_days(1);
 
 /// How far a backup has come.
 struct Progress {
@@ -40,8 +42,9 @@ pub fn read(context: &mut RequestContext<'_>, member: &Member, _: &str) -> Handl
     let mut query = Input::query(&context.call.query, &["cursor"]);
     let progress = query.optional("cursor", |value| {
         let cursor = value.as_str().and_then(|cursor| Progress::unseal(context, cursor));
+        let cursor = cursor.filter(|progress| context.now < progress.head.time + LONGEST);
         cursor.map_or_else(
-            || input::invalid("is not a cursor of a backup: take `Next-Cursor` as it was given"),
+            || input::invalid("is not a cursor of a backup that was begun in the last 24 hours: take `Next-Cursor` as it was given, or begin anew"),
             Ok,
         )
     });

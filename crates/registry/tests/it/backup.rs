@@ -302,6 +302,19 @@ fn only_an_owner_of_the_operator_who_has_just_shown_who_they_are_reads_a_backup(
 }
 
 #[test]
+fn a_cursor_that_is_found_in_a_log_opens_no_backup_later() {
+    let (fixture, owner) = RegistryFixture::open();
+    long(&fixture, &owner);
+    let owner = fixture.sign_in("owner@example.com");
+    let first = fixture.get(&owner, "/backup").expect(200);
+    let path = format!("/backup?cursor={}", first.header("Next-Cursor").unwrap());
+    fixture.get(&owner, &path).expect(200);
+    fixture.later(Span::from_days(1));
+    let owner = fixture.sign_in("owner@example.com");
+    fixture.get(&owner, &path).refused(400, "VALIDATION_FAILED");
+}
+
+#[test]
 fn only_the_set_up_token_restores_and_only_where_nothing_is() {
     let (before, owner) = RegistryFixture::open();
     let pages = backup(&before, &owner);
