@@ -153,10 +153,10 @@ test("where only the Registry was lost, a revocation after the backup stands and
   const after = await startGate({ persist, secrets: before.secrets });
   t.after(() => after.stop());
   assert.equal(await use(after, kept.plaintextKey), 200, "keys pass without the Registry");
-  for (const [name, why] of [
-    ["mixed.ndjson", /page 1 in mixed\.ndjson is not of the backup/],
-    ["both.ndjson", /goes on after the end/],
-  ]) {
+  for (const [name, why] of Object.entries({
+    "mixed.ndjson": /page 1 in mixed\.ndjson is not of the backup/,
+    "both.ndjson": /goes on after the end/,
+  })) {
     assert.match((await keyward(folder, after, ["restore", name])).said, why);
     await after.admin().refused([401, "UNAUTHENTICATED"], "GET", "/session");
   }
