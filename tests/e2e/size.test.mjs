@@ -15,7 +15,7 @@ import { symboliser } from "../../scripts/symbolise.mjs";
  * Most bytes of the wasm, gzipped. Make it less when the Worker gets smaller. It leaves some 8 KB: the same source has more or
  * fewer bytes, by a few kilobytes, where the folder that it is built in has another name.
  */
-const MOST_BYTES = 748_000;
+const MOST_BYTES = 756_000;
 
 const wasm = (name) => readFileSync(join(root, "build", name));
 
