@@ -716,7 +716,7 @@ export interface Calls {
       total: number;
     };
   };
-  /** a backup of everything but keys themselves, in pages of half a megabyte that are signed under `KEYWARD_SECRET` (`application/x-ndjson`, format). The first is audited, and the password is asked for that one only */
+  /** a backup of everything but keys themselves, in pages of half a megabyte that are signed under `KEYWARD_SECRET` (`application/x-ndjson`, format). The first is audited, and the password is asked for that one only; cursors are taken for 24 hours after it */
   "GET /backup": {
     query: {
       cursor?: string;
