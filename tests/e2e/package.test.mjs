@@ -361,6 +361,8 @@ describe("a folder with nothing but the package", { concurrency: false }, () => 
     assert.match((await own(["init"])).said, /package\.json is not JSON: /);
     writeFileSync(join(empty, "package.json"), "null");
     assert.match((await own(["init"])).said, /package\.json is not an object/);
+    writeFileSync(join(empty, "package.json"), "null");
+    assert.match((await own(["init"])).said, /package\.json is not an object/);
   });
 
   it("finds with doctor what is wrong with a gate, and how to mend it", async (t) => {
