@@ -3,7 +3,7 @@
 import { relative } from "node:path";
 
 import { demoOf } from "../scripts/lib/demo.mjs";
-import { deployments, originOf, readConfig } from "../scripts/lib/deployment.mjs";
+import { ofEnvironment, originOf, readConfig } from "../scripts/lib/deployment.mjs";
 import { secretsFile } from "../scripts/lib/deployment_secrets.mjs";
 import { ask, statusOf } from "../scripts/lib/http.mjs";
 import { readPolicies, realmsOf } from "../scripts/lib/policy.mjs";
@@ -67,22 +67,6 @@ export async function run(args) {
   if (faults)
     throw new Failure(`${faults} of ${findings.length} findings are wrong`, "Each says above how to mend it.");
   console.log("\nNothing is wrong.");
-}
-
-/**
- * What wrangler.toml has for an environment, or without a name at its top.
- * @param {any} config
- * @param {string} [name]
- */
-function ofEnvironment(config, name) {
-  const at = name === undefined ? "" : `env.${name}.`;
-  const found = deployments(config).find(([prefix]) => prefix === at);
-  if (!found)
-    throw new Failure(
-      `wrangler.toml has no [env.${name}]`,
-      `It has ${Object.keys(config.env ?? {}).join(", ") || "none"}.`,
-    );
-  return found[1];
 }
 
 /**

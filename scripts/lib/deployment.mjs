@@ -76,15 +76,19 @@ export function deployments(config) {
 }
 
 /**
- * Fails where a folder's wrangler.toml has no environment of this name.
- * @param {string} name
- * @param {string} folder
+ * What wrangler.toml has for an environment, or without a name at its top.
+ * @param {any} config
+ * @param {string} [name]
  */
-export async function refuseNoEnvironment(name, folder) {
-  const config = await readConfig(folder);
-  const env = /** @type {object} */ (config.env ?? {});
-  if (!Object.hasOwn(env, name))
-    throw new Failure(`wrangler.toml has no [env.${name}]`, `It has ${Object.keys(env).join(", ") || "none"}.`);
+export function ofEnvironment(config, name) {
+  const at = name === undefined ? "" : `env.${name}.`;
+  const found = deployments(config).find(([prefix]) => prefix === at);
+  if (!found)
+    throw new Failure(
+      `wrangler.toml has no [env.${name}]`,
+      `It has ${Object.keys(config.env ?? {}).join(", ") || "none"}.`,
+    );
+  return found[1];
 }
 
 /** The id of the namespace for keys, if it is named. Without one the first deployment makes a namespace. */

@@ -3,7 +3,7 @@
 import { mkdirSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 
-import { refuseNoEnvironment } from "./deployment.mjs";
+import { ofEnvironment, readConfig } from "./deployment.mjs";
 import { readPolicies, secretsOf } from "./policy.mjs";
 import { Failure } from "./progress.mjs";
 import { appendSecrets, MADE, readSecrets, refuseUnfit, replaceSecrets } from "./secrets.mjs";
@@ -32,7 +32,7 @@ export function secretsFile(folder, env) {
 export async function makeSecrets({ folder, policy, rotate = false, rotateIdentity = false, env, deploy }) {
   const file = secretsFile(folder, env);
   // Secrets under a misspelled name would be missing in the deployment.
-  if (env !== undefined) await refuseNoEnvironment(env, folder);
+  if (env !== undefined) ofEnvironment(await readConfig(folder), env);
   const policies = await readPolicies(policy, folder);
   const named = secretsOf(policies);
   const { page = "/admin" } = policies.get(policy).admin ?? {};
